@@ -1,0 +1,77 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// The rooms, lowest first. A room imports only rooms above it in this list: ARCHITECTURE.md draws the same map,
+// and `Tests/ArchitectureTests` holds the two against each other.
+
+let strict: [SwiftSetting] = [
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let toml: Target.Dependency = .product(name: "TOMLKit", package: "TOMLKit")
+
+let package = Package(
+    name: "vitalgate",
+    products: [
+        .executable(name: "vitalgate", targets: ["vitalgate"]),
+        .library(name: "Simulator", targets: ["Simulator"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0", traits: []),
+        .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
+    ],
+    targets: [
+        // System libraries: module maps and the few inline shims that Swift cannot call itself.
+        .systemLibrary(name: "CLinux"),
+        .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+        .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
+
+        // Values and pure decisions.
+        room("ExactJSON"),
+        room("Vitals", ["ExactJSON"]),
+        room("Protocols", ["Vitals"]),
+        room("Catalogue", ["Vitals", toml]),
+        room("Steward", ["Vitals", crypto]),
+        room("FHIR", ["Vitals", "ExactJSON"]),
+        room("HTTPMessage"),
+        room("Devices", ["Protocols", "Catalogue", "Vitals"]),
+        room("Destinations", ["FHIR", "Vitals", "HTTPMessage", "ExactJSON"]),
+
+        // What touches the machine.
+        room("EventLoop", ["CLinux"]),
+        room("HTTP", ["HTTPMessage", "EventLoop", "CCurl", "CLinux"]),
+        room("Bluetooth", ["Protocols", "Vitals", "EventLoop", "CLinux"]),
+        room("Journal", ["Vitals", "Steward", "ExactJSON", "EventLoop", "CSQLite", crypto]),
+        room("Intake", ["Devices", "Catalogue", "Protocols", "Journal", "Steward", "Vitals"]),
+        room("Courier", ["Journal", "Destinations", "Steward", "Vitals", "HTTP", "HTTPMessage", "ExactJSON", logging, lifecycle]),
+        room("Simulator", ["Protocols", "FHIR", "Vitals", "ExactJSON", "EventLoop", "CLinux", hummingbird, logging]),
+        room("HubAPI", ["Journal", "Vitals", "ExactJSON", hummingbird, logging, lifecycle]),
+        room("Gateway", [
+            "Vitals", "ExactJSON", "Protocols", "Catalogue", "Steward", "FHIR", "HTTPMessage", "Devices", "Destinations",
+            "EventLoop", "HTTP", "Bluetooth", "Journal", "Intake", "Courier", "Simulator", "HubAPI",
+            "CSystemd", "CLinux", crypto, toml, logging, lifecycle, arguments,
+        ]),
+        .executableTarget(name: "vitalgate", dependencies: ["Gateway"], swiftSettings: strict),
+    ],
+    swiftLanguageModes: [.v6]
+)

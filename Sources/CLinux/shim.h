@@ -1,0 +1,12 @@
+#pragma once
+// What Swift's Glibc module map leaves out.
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/timex.h>
+#include <sys/un.h>
+#include <sys/prctl.h>
+#include <pthread.h>
+// Declared only under _GNU_SOURCE, so hidden from the importer.
+extern int pthread_setname_np(pthread_t, const char *);

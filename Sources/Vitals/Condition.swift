@@ -1,0 +1,73 @@
+/// A state that a person must act on (R10): it stands until its cause is gone.
+public struct Condition: Hashable, Sendable {
+    public enum Code: String, Hashable, Sendable, CaseIterable {
+        case signInNeeded = "sign-in-needed"
+        case receiverHeld = "receiver-held"
+        case receiverUnreachable = "receiver-unreachable"
+        case quarantine = "quarantine"
+        case outcomeUnknown = "outcome-unknown"
+        case itemFailing = "item-failing"
+        case clockUnsynchronised = "clock-unsynchronised"
+        case deviceClockWrong = "device-clock-wrong"
+        case timeUnknown = "time-unknown"
+        case possibleDuplicate = "possible-duplicate"
+        case unassigned = "unassigned"
+        case batteryLow = "battery-low"
+        case bondLost = "bond-lost"
+        case adapterStuck = "adapter-stuck"
+        case connectedNoReading = "connected-no-reading"
+        case undecodable = "undecodable"
+        case unknownDevice = "unknown-device"
+        case deviceError = "device-error"
+        case verificationOpen = "verification-open"
+        case noKeyProtection = "no-key-protection"
+        case storageLow = "storage-low"
+        case storageFull = "storage-full"
+        case storageFailed = "storage-failed"
+    }
+
+    public var code: Code
+    /// What it stands on: a device, a channel, an item, or the hub itself; a surrogate name without health data.
+    public var subject: String
+    public var since: Instant
+    /// Why, in a sentence, without health data.
+    public var reason: String
+
+    public init(_ code: Code, subject: String, since: Instant, reason: String) {
+        self.code = code
+        self.subject = subject
+        self.since = since
+        self.reason = reason
+    }
+}
+
+extension Condition.Code {
+    /// What a person does about it.
+    public var remedy: String {
+        switch self {
+        case .signInNeeded: "Sign in to the receiver again; readings wait and nothing is lost."
+        case .receiverHeld: "Read the receiver's answer with `vitalgate outbox list`, mend its cause, then `vitalgate outbox retry`."
+        case .receiverUnreachable: "Check the hub's internet connection; delivery resumes by itself."
+        case .quarantine: "Read the receiver's answer with `vitalgate outbox show`, mend its cause, then `vitalgate outbox retry`."
+        case .outcomeUnknown: "Look the reading up at the receiver, then `vitalgate outbox retry` or `vitalgate outbox quarantine`."
+        case .itemFailing: "The receiver fails on this reading while others pass: send its operator the attempt from `vitalgate outbox show`."
+        case .clockUnsynchronised: "Let the hub reach a time server, or declare the clock good with `vitalgate clock declare`."
+        case .deviceClockWrong: "Let the device connect once more so that the hub can set its clock, or set it by hand."
+        case .timeUnknown: "Ask the patient when it was taken, then `vitalgate readings assign` with --at, or `vitalgate readings reject`."
+        case .possibleDuplicate: "Ask the patient whether it was taken twice, then `vitalgate readings assign` or `vitalgate readings reject`."
+        case .unassigned: "Say whose it is with `vitalgate assign`, or for single readings `vitalgate readings assign`."
+        case .batteryLow: "Change the device's batteries."
+        case .bondLost: "Pair the device again with `vitalgate pair`."
+        case .adapterStuck: "Unplug the hub's power for ten seconds; if it comes back, replace the Bluetooth adapter."
+        case .connectedNoReading: "Take a new measurement with the hub nearby; if it stays, see `vitalgate devices show --log`."
+        case .undecodable: "The bytes are kept. Update vitalgate, or send `vitalgate readings show` to its makers."
+        case .unknownDevice: "Add the device with `vitalgate pair`, or forget it with `vitalgate devices forget`."
+        case .deviceError: "Switch the device off and on; if it stays, see `vitalgate devices show`."
+        case .verificationOpen: "Finish with `vitalgate devices verify`: readings count as tests until then."
+        case .noKeyProtection: "Give the service its key as a systemd credential (see README, Keys): a stolen hub could be read."
+        case .storageLow: "Connect the hub so that it can deliver, or give it a larger disk."
+        case .storageFull: "Free disk space: the hub takes no readings until there is room. Devices keep theirs."
+        case .storageFailed: "The disk failed: replace it. Devices keep what the hub has not confirmed."
+        }
+    }
+}
