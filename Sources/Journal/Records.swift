@@ -1,0 +1,235 @@
+public import ExactJSON
+public import Steward
+public import Vitals
+
+// What the journal keeps, as values. Row ids are surrogate keys: they may stand in logs and events.
+
+/// A device that the hub knows.
+public struct DeviceRecord: Hashable, Sendable {
+    public var id: Int64
+    /// The name that people use on the command line; unique.
+    public var name: String
+    /// Frozen at enrolment; `nil` until the device's identity was first read.
+    public var key: DeviceKey?
+    public var identity: DeviceIdentity
+    /// The entry of the catalogue, such as `and-ua-651ble`.
+    public var model: String
+    /// Where it is reached: `socket:/path` or an address.
+    public var bearer: String
+    public var state: State
+    public var enrolled: Instant
+    /// The handle map of the device's attributes, kept with the bond; opaque here.
+    public var handleMap: [UInt8]?
+    public var batteryPercent: Int?
+    public var lastSeen: Instant?
+
+    public enum State: String, Hashable, Sendable, CaseIterable {
+        /// Added, not yet proved.
+        case provisioning
+        case verified
+        /// Given back: nothing is accepted from it.
+        case returned
+    }
+
+    public init(
+        id: Int64, name: String, key: DeviceKey? = nil, identity: DeviceIdentity = DeviceIdentity(), model: String, bearer: String,
+        state: State, enrolled: Instant, handleMap: [UInt8]? = nil, batteryPercent: Int? = nil, lastSeen: Instant? = nil
+    ) {
+        self.id = id
+        self.name = name
+        self.key = key
+        self.identity = identity
+        self.model = model
+        self.bearer = bearer
+        self.state = state
+        self.enrolled = enrolled
+        self.handleMap = handleMap
+        self.batteryPercent = batteryPercent
+        self.lastSeen = lastSeen
+    }
+}
+
+/// A frame as stored (R2).
+public struct FrameRecord: Hashable, Sendable {
+    public var id: Int64
+    public var device: Int64
+    /// The connection in which it came: equal projections are counted within it.
+    public var transfer: Int64
+    public var frame: Frame
+    public var word: Word
+    /// Why it could not be decoded, by the decoder's own code; `nil` for a decoded one.
+    public var decodeError: String?
+
+    /// What is known of the word to the device (R1).
+    public enum Word: String, Hashable, Sendable, CaseIterable {
+        /// Not known to have been sent.
+        case pending
+        /// Known to have been sent.
+        case sent
+        /// The device takes no word from us.
+        case none
+    }
+
+    public init(id: Int64, device: Int64, transfer: Int64, frame: Frame, word: Word, decodeError: String? = nil) {
+        self.id = id
+        self.device = device
+        self.transfer = transfer
+        self.frame = frame
+        self.word = word
+        self.decodeError = decodeError
+    }
+}
+
+/// An act with everything decided about it so far.
+public struct ActRecord: Hashable, Sendable {
+    public var id: Int64
+    public var subject: SubjectID
+    public var device: Int64
+    /// The frame it was decoded from (the last one, where a stream made it).
+    public var frame: Int64
+    public var transfer: Int64
+    public var identity: ReadingIdentity
+    public var measurement: Measurement
+    public var state: ActState
+    /// `nil` while the time is unknown.
+    public var effective: MeasuredTime?
+    public var timeBasis: TimeBasis?
+    public var patient: PatientAlias?
+    public var assignment: Int64?
+    public var cautions: Set<Act.Caution>
+    public var coincidence: ClockCoincidence?
+    public var batteryPercent: Int?
+    public var isDerived: Bool
+    public var received: ClockReading
+    /// Counts up when it is decoded or decided again.
+    public var revision: Int
+    /// Row id and public id of each reading, in the order of `measurement.readings`.
+    public var readings: [ReadingID]
+
+    public struct ReadingID: Hashable, Sendable {
+        public var id: Int64
+        public var subject: SubjectID
+        public init(id: Int64, subject: SubjectID) {
+            self.id = id
+            self.subject = subject
+        }
+    }
+}
+
+/// One obligation of one receiver to be told of one reading.
+public struct ItemRecord: Hashable, Sendable {
+    public enum Kind: String, Hashable, Sendable, CaseIterable {
+        case observation
+        /// The retraction of a delivered reading.
+        case correction
+    }
+
+    public var id: Int64
+    public var act: Int64
+    public var reading: Int64
+    public var readingSubject: SubjectID
+    public var kind: Kind
+    public var receiver: String
+    /// Receiver + credential + patient context: what waits together (R6).
+    public var channel: String
+    /// What that receiver needs besides the subject (FUT: a ServiceRequest); empty where nothing.
+    public var target: String
+    public var state: ItemState
+    /// Why it stands where it stands, without health data: a code such as `unprocessable`, `entitlement-ended`.
+    public var reason: String?
+    /// Effective time of the act, for ordering.
+    public var effective: Instant
+    public var created: Instant
+    /// How often in a row it failed with 5xx while others passed.
+    public var serverFailures: Int
+    /// The receiver's own id and version for it, once delivered.
+    public var serverReference: String?
+}
+
+/// What is or was sent together; its request is frozen before the first attempt.
+public struct DispatchRecord: Hashable, Sendable {
+    public var id: Int64
+    public var receiver: String
+    public var channel: String
+    /// Method, URL, headers and body without credentials, as the destination made them.
+    public var method: String
+    public var url: String
+    public var headers: [[String]]
+    public var body: [UInt8]
+    /// The items, each with the index of its entry in the request.
+    public var entries: [Entry]
+    /// What the destination wants to find again when it interprets or reconciles; opaque here.
+    public var memo: JSON
+    public var created: Instant
+
+    public struct Entry: Hashable, Sendable {
+        public var item: Int64
+        public var index: Int
+        public init(item: Int64, index: Int) {
+            self.item = item
+            self.index = index
+        }
+    }
+}
+
+/// One attempt that may have reached a receiver; committed before its first byte leaves.
+public struct AttemptRecord: Hashable, Sendable {
+    public var id: Int64
+    public var dispatch: Int64
+    public var receiver: String
+    public var started: ClockReading
+    public var ended: Instant?
+    /// `answered`, `unknown`, or `nil` while under way or after a crash.
+    public var outcome: String?
+    public var status: Int?
+    public var durationMilliseconds: Int?
+    /// The OperationOutcome or the failure's own words; sealed.
+    public var detail: String?
+}
+
+/// What holds a channel, kept over restarts.
+public struct ChannelRecord: Hashable, Sendable {
+    public var channel: String
+    public var receiver: String
+    /// The condition code and reason while it is held; `nil` while open.
+    public var held: Hold?
+    /// Failures before a request left, in a row: one row, not one a probe (R6).
+    public var failures: Int
+    public var firstFailure: Instant?
+    public var lastFailure: Instant?
+    public var failureKind: String?
+
+    public struct Hold: Hashable, Sendable {
+        public var code: Condition.Code
+        public var reason: String
+        public var since: Instant
+        public init(code: Condition.Code, reason: String, since: Instant) {
+            self.code = code
+            self.reason = reason
+            self.since = since
+        }
+    }
+}
+
+/// A duplicate that was not made a reading: listed, and can be released.
+public struct SuppressedRecord: Hashable, Sendable {
+    public var id: Int64
+    public var device: Int64
+    /// The act that it repeats; `nil` where only a tombstone is left.
+    public var act: Int64?
+    public var frame: Frame
+    public var count: Int
+    public var first: Instant
+    public var last: Instant
+}
+
+public struct AuditRecord: Hashable, Sendable {
+    public var id: Int64
+    public var at: Instant
+    /// Who: `daemon`, `technician`, or the control socket's peer.
+    public var actor: String
+    public var action: String
+    public var subject: String
+    /// Sealed.
+    public var detail: String?
+}
