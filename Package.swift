@@ -23,7 +23,6 @@ let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hum
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
-let toml: Target.Dependency = .product(name: "TOMLKit", package: "TOMLKit")
 
 let package = Package(
     name: "vitalgate",
@@ -37,7 +36,6 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0", traits: []),
-        .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
     ],
     targets: [
         // System libraries: module maps and the few inline shims that Swift cannot call itself.
@@ -49,9 +47,9 @@ let package = Package(
         // Values and pure decisions.
         room("ExactJSON"),
         room("Vitals", ["ExactJSON"]),
-        room("Protocols", ["Vitals"]),
-        room("Catalogue", ["Vitals", toml]),
-        room("Steward", ["Vitals", crypto]),
+        room("Protocols", ["Vitals", "ExactJSON"]),
+        room("Catalogue", ["Vitals", "ExactJSON"]),
+        room("Steward", ["Vitals", "ExactJSON", crypto]),
         room("FHIR", ["Vitals", "ExactJSON"]),
         room("HTTPMessage"),
         room("Devices", ["Protocols", "Catalogue", "Vitals"]),
@@ -65,13 +63,26 @@ let package = Package(
         room("Intake", ["Devices", "Catalogue", "Protocols", "Journal", "Steward", "Vitals"]),
         room("Courier", ["Journal", "Destinations", "Steward", "Vitals", "HTTP", "HTTPMessage", "ExactJSON", logging, lifecycle]),
         room("Simulator", ["Protocols", "FHIR", "Vitals", "ExactJSON", "EventLoop", "CLinux", hummingbird, logging]),
-        room("HubAPI", ["Journal", "Vitals", "ExactJSON", hummingbird, logging, lifecycle]),
+        room("HubAPI", ["Vitals", "ExactJSON", hummingbird, logging, lifecycle]),
         room("Gateway", [
             "Vitals", "ExactJSON", "Protocols", "Catalogue", "Steward", "FHIR", "HTTPMessage", "Devices", "Destinations",
             "EventLoop", "HTTP", "Bluetooth", "Journal", "Intake", "Courier", "Simulator", "HubAPI",
-            "CSystemd", "CLinux", crypto, toml, logging, lifecycle, arguments,
+            "CSystemd", "CLinux", crypto, logging, lifecycle, arguments,
         ]),
         .executableTarget(name: "vitalgate", dependencies: ["Gateway"], swiftSettings: strict),
+        tests("CatalogueTests", ["Catalogue", "Vitals", "ExactJSON"]),
+        tests("ConfigurationTests", ["Gateway", "Catalogue", "Vitals", "ExactJSON", logging]),
+        .testTarget(
+            name: "JournalTests", dependencies: ["Journal", "Steward", "Vitals", "ExactJSON", "CSQLite"], exclude: ["Golden"],
+            swiftSettings: strict),
+        tests("ProtocolsTests", ["Protocols", "Vitals", "ExactJSON"]),
+        tests("StewardTests", ["Steward", "Vitals", "ExactJSON"]),
+        tests("VitalsTests", ["Vitals", "ExactJSON"]),
+        tests("ExactJSONTests", ["ExactJSON"]),
+        tests("FHIRTests", ["FHIR", "ExactJSON"]),
+        tests("DestinationsTests", ["Destinations", "FHIR", "HTTPMessage", "Vitals", "ExactJSON"]),
+        tests("EventLoopTests", ["EventLoop", "CLinux"]),
+        tests("HTTPTests", ["HTTP", "HTTPMessage", "EventLoop", "CLinux"]),
     ],
     swiftLanguageModes: [.v6]
 )

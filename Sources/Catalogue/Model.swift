@@ -35,7 +35,9 @@ public struct Model: Hashable, Sendable {
         public var services: [UInt16]
         public var manufacturer: String?
         public var modelNumbers: [String]
-        public init(namePrefixes: [String] = [], services: [UInt16] = [], manufacturer: String? = nil, modelNumbers: [String] = []) {
+        public init(
+            namePrefixes: [String] = [], services: [UInt16] = [], manufacturer: String? = nil, modelNumbers: [String] = []
+        ) {
             self.namePrefixes = namePrefixes
             self.services = services
             self.manufacturer = manufacturer
@@ -53,7 +55,8 @@ public struct Model: Hashable, Sendable {
         public var writesOnEveryConnect: Bool
         /// Whether a record without a usable stamp that arrives outside a stored transfer was just taken.
         public var liveWithoutStamp: Bool
-        public init(read: UInt16? = nil, write: UInt16? = nil, writesOnEveryConnect: Bool = false, liveWithoutStamp: Bool = true) {
+        public init(read: UInt16? = nil, write: UInt16? = nil, writesOnEveryConnect: Bool = false, liveWithoutStamp: Bool = true)
+        {
             self.read = read
             self.write = write
             self.writesOnEveryConnect = writesOnEveryConnect

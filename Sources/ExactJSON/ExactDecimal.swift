@@ -24,42 +24,46 @@ public struct ExactDecimal: Hashable, Sendable {
     public init?(_ text: some StringProtocol) {
         var mantissa: Int64 = 0
         var exponent = 0
-        var negative = false
-        var digits = 0
-        var seenPoint = false
         var bytes = Array(text.utf8)[...]
-        if bytes.first == UInt8(ascii: "-") {
-            negative = true
-            bytes = bytes.dropFirst()
-        }
+        let isNegative = bytes.first == UInt8(ascii: "-")
+        if isNegative { bytes = bytes.dropFirst() }
+        var digits = 0
+        var places: Int?
         while let byte = bytes.first {
-            if byte == UInt8(ascii: "."), !seenPoint, digits > 0 {
-                seenPoint = true
-            } else if (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) {
+            if byte == UInt8(ascii: "."), places == nil, digits > 0 {
+                places = 0
+            } else if Self.isDigit(byte) {
+                // Counted down where it is negative: Int64 reaches one further there.
+                let digit = Int64(byte - UInt8(ascii: "0"))
                 let (times, overflowTimes) = mantissa.multipliedReportingOverflow(by: 10)
-                let (sum, overflowSum) = times.addingReportingOverflow(Int64(byte - UInt8(ascii: "0")))
+                let (sum, overflowSum) =
+                    isNegative ? times.subtractingReportingOverflow(digit) : times.addingReportingOverflow(digit)
                 guard !overflowTimes, !overflowSum else { return nil }
                 mantissa = sum
                 digits += 1
-                if seenPoint { exponent -= 1 }
+                places = places.map { $0 + 1 }
             } else {
                 break
             }
             bytes = bytes.dropFirst()
         }
-        guard digits > 0 else { return nil }
+        guard digits > 0, places != 0 else { return nil }
+        exponent -= places ?? 0
         if let byte = bytes.first {
             guard byte == UInt8(ascii: "e") || byte == UInt8(ascii: "E") else { return nil }
             var rest = bytes.dropFirst()
-            if rest.first == UInt8(ascii: "+") { rest = rest.dropFirst() }
-            guard let power = Int(String(decoding: rest, as: UTF8.self)) else { return nil }
-            let (shifted, overflow) = exponent.addingReportingOverflow(power)
+            let isPowerNegative = rest.first == UInt8(ascii: "-")
+            if isPowerNegative || rest.first == UInt8(ascii: "+") { rest = rest.dropFirst() }
+            guard rest.allSatisfy(Self.isDigit), let power = Int(String(decoding: rest, as: UTF8.self)) else { return nil }
+            let (shifted, overflow) = exponent.addingReportingOverflow(isPowerNegative ? -power : power)
             guard !overflow else { return nil }
             exponent = shifted
         }
         guard Self.exponentRange.contains(exponent) else { return nil }
-        self.init(mantissa: negative ? -mantissa : mantissa, exponent: exponent)
+        self.init(mantissa: mantissa, exponent: exponent)
     }
+
+    private static func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
 
     /// Whether both stand for the same number, whatever their digits.
     public func isNumericallyEqual(to other: ExactDecimal) -> Bool {

@@ -66,8 +66,10 @@ extension JSON {
         case (.array(let left), .array(let right)):
             return left.count == right.count && zip(left, right).allSatisfy { $0.means($1) }
         case (.object(let left), .object(let right)):
+            // Both ways: a key that stands twice on one side must not hide one that is missing there.
             return left.count == right.count
                 && left.allSatisfy { member in other[member.key].map { member.value.means($0) } ?? false }
+                && right.allSatisfy { self[$0.key] != nil }
         default: return self == other
         }
     }

@@ -21,7 +21,7 @@ extension JSON {
         switch self {
         case .null: out.append(contentsOf: "null".utf8)
         case .bool(let value): out.append(contentsOf: (value ? "true" : "false").utf8)
-        case .number(let value): out.append(contentsOf: value.description.utf8)
+        case .number(let value): Self.write(number: value, to: &out)
         case .string(let value): Self.write(string: value, to: &out)
         case .array(let elements):
             Self.write(
@@ -59,6 +59,13 @@ extension JSON {
     private static func newLine(_ level: Int, _ out: inout [UInt8]) {
         out.append(UInt8(ascii: "\n"))
         out.append(contentsOf: repeatElement(UInt8(ascii: " "), count: level * 2))
+    }
+
+    /// Plain digits, as people and FHIR servers expect them; with an exponent where they would be more than a reader of ours takes.
+    private static func write(number: ExactDecimal, to out: inout [UInt8]) {
+        let text = number.description
+        let isLong = number.exponent > 0 && text.utf8.count > 18
+        out.append(contentsOf: (isLong ? "\(number.mantissa)e\(number.exponent)" : text).utf8)
     }
 
     private static func write(string: String, to out: inout [UInt8]) {

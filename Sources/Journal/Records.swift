@@ -114,6 +114,34 @@ public struct ActRecord: Hashable, Sendable {
             self.subject = subject
         }
     }
+
+    public init(
+        id: Int64, subject: SubjectID, device: Int64, frame: Int64, transfer: Int64, identity: ReadingIdentity,
+        measurement: Measurement, state: ActState, effective: MeasuredTime? = nil, timeBasis: TimeBasis? = nil,
+        patient: PatientAlias? = nil, assignment: Int64? = nil, cautions: Set<Act.Caution>, coincidence:
+        ClockCoincidence? = nil, batteryPercent: Int? = nil, isDerived: Bool, received: ClockReading, revision: Int,
+        readings: [ReadingID]
+    ) {
+        self.id = id
+        self.subject = subject
+        self.device = device
+        self.frame = frame
+        self.transfer = transfer
+        self.identity = identity
+        self.measurement = measurement
+        self.state = state
+        self.effective = effective
+        self.timeBasis = timeBasis
+        self.patient = patient
+        self.assignment = assignment
+        self.cautions = cautions
+        self.coincidence = coincidence
+        self.batteryPercent = batteryPercent
+        self.isDerived = isDerived
+        self.received = received
+        self.revision = revision
+        self.readings = readings
+    }
 }
 
 /// One obligation of one receiver to be told of one reading.
@@ -144,6 +172,27 @@ public struct ItemRecord: Hashable, Sendable {
     public var serverFailures: Int
     /// The receiver's own id and version for it, once delivered.
     public var serverReference: String?
+
+    public init(
+        id: Int64, act: Int64, reading: Int64, readingSubject: SubjectID, kind: Kind, receiver: String, channel:
+        String, target: String, state: ItemState, reason: String? = nil, effective: Instant, created: Instant,
+        serverFailures: Int, serverReference: String? = nil
+    ) {
+        self.id = id
+        self.act = act
+        self.reading = reading
+        self.readingSubject = readingSubject
+        self.kind = kind
+        self.receiver = receiver
+        self.channel = channel
+        self.target = target
+        self.state = state
+        self.reason = reason
+        self.effective = effective
+        self.created = created
+        self.serverFailures = serverFailures
+        self.serverReference = serverReference
+    }
 }
 
 /// What is or was sent together; its request is frozen before the first attempt.
@@ -170,6 +219,22 @@ public struct DispatchRecord: Hashable, Sendable {
             self.index = index
         }
     }
+
+    public init(
+        id: Int64, receiver: String, channel: String, method: String, url: String, headers: [[String]], body: [UInt8],
+        entries: [Entry], memo: JSON, created: Instant
+    ) {
+        self.id = id
+        self.receiver = receiver
+        self.channel = channel
+        self.method = method
+        self.url = url
+        self.headers = headers
+        self.body = body
+        self.entries = entries
+        self.memo = memo
+        self.created = created
+    }
 }
 
 /// One attempt that may have reached a receiver; committed before its first byte leaves.
@@ -185,6 +250,21 @@ public struct AttemptRecord: Hashable, Sendable {
     public var durationMilliseconds: Int?
     /// The OperationOutcome or the failure's own words; sealed.
     public var detail: String?
+
+    public init(
+        id: Int64, dispatch: Int64, receiver: String, started: ClockReading, ended: Instant? = nil, outcome: String? =
+        nil, status: Int? = nil, durationMilliseconds: Int? = nil, detail: String? = nil
+    ) {
+        self.id = id
+        self.dispatch = dispatch
+        self.receiver = receiver
+        self.started = started
+        self.ended = ended
+        self.outcome = outcome
+        self.status = status
+        self.durationMilliseconds = durationMilliseconds
+        self.detail = detail
+    }
 }
 
 /// What holds a channel, kept over restarts.
@@ -209,6 +289,19 @@ public struct ChannelRecord: Hashable, Sendable {
             self.since = since
         }
     }
+
+    public init(
+        channel: String, receiver: String, held: Hold? = nil, failures: Int, firstFailure: Instant? = nil,
+        lastFailure: Instant? = nil, failureKind: String? = nil
+    ) {
+        self.channel = channel
+        self.receiver = receiver
+        self.held = held
+        self.failures = failures
+        self.firstFailure = firstFailure
+        self.lastFailure = lastFailure
+        self.failureKind = failureKind
+    }
 }
 
 /// A duplicate that was not made a reading: listed, and can be released.
@@ -221,6 +314,18 @@ public struct SuppressedRecord: Hashable, Sendable {
     public var count: Int
     public var first: Instant
     public var last: Instant
+
+    public init(
+        id: Int64, device: Int64, act: Int64? = nil, frame: Frame, count: Int, first: Instant, last: Instant
+    ) {
+        self.id = id
+        self.device = device
+        self.act = act
+        self.frame = frame
+        self.count = count
+        self.first = first
+        self.last = last
+    }
 }
 
 public struct AuditRecord: Hashable, Sendable {
@@ -232,4 +337,15 @@ public struct AuditRecord: Hashable, Sendable {
     public var subject: String
     /// Sealed.
     public var detail: String?
+
+    public init(
+        id: Int64, at: Instant, actor: String, action: String, subject: String, detail: String? = nil
+    ) {
+        self.id = id
+        self.at = at
+        self.actor = actor
+        self.action = action
+        self.subject = subject
+        self.detail = detail
+    }
 }

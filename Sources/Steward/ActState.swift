@@ -1,5 +1,3 @@
-public import Vitals
-
 /// Where an act stands on the hub, before and beside its delivery.
 public enum ActState: Hashable, Sendable {
     /// Bound to a patient, its time known: its items may be released.

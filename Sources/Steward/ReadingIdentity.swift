@@ -1,4 +1,3 @@
-public import Vitals
 import Crypto
 
 /// The one identity of a record (R3): the same whenever and wherever the record is sent again, on every hub.

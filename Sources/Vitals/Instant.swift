@@ -47,14 +47,14 @@ public struct Instant: Hashable, Comparable, Sendable {
             }
             guard position > start else { return nil }
         }
-        let zone = String(decoding: characters[position...], as: UTF8.self)
+        let zone = characters[position...]
         var offset: Int64 = 0
-        if zone != "Z" {
-            let fields = zone.dropFirst().split(separator: ":").map { Int64($0) }
-            guard let sign = zone.first, sign == "+" || sign == "-", zone.utf8.count == 6, fields.count == 2,
-                let hours = fields[0], let minutes = fields[1], hours <= 14, minutes < 60
+        if !zone.elementsEqual("Z".utf8) {
+            guard zone.count == 6, let sign = zone.first, sign == UInt8(ascii: "+") || sign == UInt8(ascii: "-"),
+                zone[position + 3] == UInt8(ascii: ":"), let hours = digits(zone[position + 1..<position + 3]),
+                let minutes = digits(zone[position + 4..<position + 6]), hours <= 14, minutes < 60
             else { return nil }
-            offset = (hours * 60 + minutes) * (sign == "-" ? -1 : 1)
+            offset = Int64(hours * 60 + minutes) * (sign == UInt8(ascii: "-") ? -1 : 1)
         }
         milliseconds = (local.secondsSince1970 - offset * 60) * 1_000 + fraction
     }

@@ -76,14 +76,22 @@ extension LocalDateTime: CustomStringConvertible {
         "\(padded(year, 4))-\(padded(month, 2))-\(padded(day, 2))T\(padded(hour, 2)):\(padded(minute, 2)):\(padded(second, 2))"
     }
 
-    /// Reads the form that ``description`` writes.
+    /// Reads the form that ``description`` writes, and no other.
     public init?(_ text: some StringProtocol) {
-        let fields = text.split(whereSeparator: { "-T:".contains($0) }).map { Int($0) }
-        guard text.utf8.count == 19, fields.count == 6, let year = fields[0], let month = fields[1], let day = fields[2],
-            let hour = fields[3], let minute = fields[4], let second = fields[5]
+        let bytes = Array(text.utf8)
+        guard bytes.count == 19, bytes[4] == UInt8(ascii: "-"), bytes[7] == UInt8(ascii: "-"), bytes[10] == UInt8(ascii: "T"),
+            bytes[13] == UInt8(ascii: ":"), bytes[16] == UInt8(ascii: ":"), let year = digits(bytes[0..<4]),
+            let month = digits(bytes[5..<7]), let day = digits(bytes[8..<10]), let hour = digits(bytes[11..<13]),
+            let minute = digits(bytes[14..<16]), let second = digits(bytes[17..<19])
         else { return nil }
         self.init(year: year, month: month, day: day, hour: hour, minute: minute, second: second)
     }
+}
+
+/// The number that these bytes are the decimal digits of; `nil` where there is anything else, a sign too.
+func digits(_ bytes: some Collection<UInt8>) -> Int? {
+    guard !bytes.isEmpty, bytes.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) else { return nil }
+    return Int(String(decoding: bytes, as: UTF8.self))
 }
 
 /// A non-negative number with leading zeros.

@@ -1,0 +1,191 @@
+import CLinux
+public import EventLoop
+import Glibc
+public import Protocols
+
+/// Why a link could not be made or used.
+public enum BearerError: Error, Hashable, Sendable {
+    /// The link has ended.
+    case closed
+    /// The kernel refused: the call and its `errno`.
+    case system(call: String, code: Int32)
+    /// Longer than the 107 bytes that a Unix socket's name may have.
+    case pathTooLong
+}
+
+extension BearerError: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .closed: "the link has ended"
+        case .system(let call, let code): "\(call): \(String(cString: strerror(code)))"
+        case .pathTooLong: "the socket's path is too long"
+        }
+    }
+}
+
+/// An ATT bearer over any connected `SOCK_SEQPACKET` descriptor: L2CAP on CID 4, a socket pair, a named Unix socket. One read is one PDU.
+///
+/// The descriptor is always drained, for the kernel drops on overflow; what is read waits in ``incoming``, which drops nothing. A PDU that
+/// the kernel does not take at once waits its turn. The descriptor is closed once, by whichever comes first: ``close()``, the peer, an
+/// error, or the end of this actor.
+public actor ATTSocketBearer: Bearer {
+    /// No PDU is longer than the MTU that we agree to (517); a longer one of a faulty peer is cut here and refused by the client.
+    static let longestPDU = 1_024
+
+    public nonisolated let incoming: AsyncStream<[UInt8]>
+    public nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
+
+    private enum State {
+        case open
+        case closed
+    }
+
+    private struct Unsent {
+        var pdu: [UInt8]
+        var done: CheckedContinuation<Void, any Error>
+    }
+
+    private let loop: EventLoop
+    private let descriptor: Int32
+    private let arrived: AsyncStream<[UInt8]>.Continuation
+    private var state = State.open
+    private var unsent: [Unsent] = []
+    private var buffer = [UInt8](repeating: 0, count: longestPDU)
+
+    /// Takes a connected descriptor, which is the bearer's from here on: it is closed also where this throws.
+    public init(descriptor: Int32, loop: EventLoop) async throws(BearerError) {
+        self.descriptor = descriptor
+        self.loop = loop
+        (incoming, arrived) = AsyncStream.makeStream(of: [UInt8].self, bufferingPolicy: .unbounded)
+        let flags = fcntl(descriptor, F_GETFL)
+        guard flags >= 0, fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) == 0 else {
+            let code = errno
+            Glibc.close(descriptor)
+            state = .closed
+            throw .system(call: "fcntl", code: code)
+        }
+        do {
+            try watch()
+        } catch {
+            end()
+            throw error
+        }
+    }
+
+    /// Connects to a named Unix `SOCK_SEQPACKET` socket, where a simulated peripheral "advertises".
+    public static func connect(socketPath: String, loop: EventLoop) async throws(BearerError) -> ATTSocketBearer {
+        let descriptor = socket(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { throw .system(call: "socket", code: errno) }
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        let path = Array(socketPath.utf8)
+        guard path.count < MemoryLayout.size(ofValue: address.sun_path) else {
+            Glibc.close(descriptor)
+            throw .pathTooLong
+        }
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path) }
+        // A Unix socket connects at once or not at all: where the listener's queue is full this waits, so it is asked not to.
+        _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
+        let result = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        guard result == 0 else {
+            let code = errno
+            Glibc.close(descriptor)
+            throw .system(call: "connect", code: code)
+        }
+        return try await ATTSocketBearer(descriptor: descriptor, loop: loop)
+    }
+
+    isolated deinit { end() }
+
+    /// Hands one PDU to the kernel, in the order of the calls. Returns when it was taken.
+    public func send(_ pdu: [UInt8]) async throws {
+        guard case .open = state else { throw BearerError.closed }
+        if unsent.isEmpty {
+            switch write(pdu) {
+            case 0: return
+            case EAGAIN: break
+            case let code:
+                end()
+                throw code == EPIPE || code == ECONNRESET ? BearerError.closed : BearerError.system(call: "send", code: code)
+            }
+        }
+        try await withCheckedThrowingContinuation { done in
+            unsent.append(Unsent(pdu: pdu, done: done))
+            listen(for: [.readable, .writable])
+        }
+    }
+
+    public func close() async { end() }
+
+    // MARK: On the loop
+
+    private func watch() throws(BearerError) {
+        do throws(EventLoopError) {
+            try loop.watch(descriptor, .readable) { [weak self] events in
+                self?.assumeIsolated { $0.ready(events) }
+            }
+        } catch {
+            throw .system(call: error.call, code: error.code)
+        }
+    }
+
+    private func listen(for events: EventLoop.Events) {
+        do { try loop.modify(descriptor, events) } catch { end() }
+    }
+
+    private func ready(_ events: EventLoop.Events) {
+        if events.contains(.writable) { flush() }
+        if !events.isDisjoint(with: [.readable, .hangUp, .error]) { drain() }
+    }
+
+    private func drain() {
+        while case .open = state {
+            let count = recv(descriptor, &buffer, buffer.count, 0)
+            if count > 0 {
+                arrived.yield(Array(buffer[..<count]))
+            } else if count < 0, errno == EINTR {
+                continue
+            } else if count < 0, errno == EAGAIN {
+                return
+            } else {
+                // 0 is the end; ATT has no empty PDU.
+                end()
+            }
+        }
+    }
+
+    private func flush() {
+        while case .open = state, let next = unsent.first {
+            switch write(next.pdu) {
+            case 0:
+                unsent.removeFirst()
+                next.done.resume()
+            case EAGAIN: return
+            default: end()
+            }
+        }
+        if case .open = state { listen(for: .readable) }
+    }
+
+    /// Returns 0 or the error number.
+    private func write(_ pdu: [UInt8]) -> Int32 {
+        while true {
+            if Glibc.send(descriptor, pdu, pdu.count, Int32(MSG_NOSIGNAL)) >= 0 { return 0 }
+            if errno != EINTR { return errno == EWOULDBLOCK ? EAGAIN : errno }
+        }
+    }
+
+    private func end() {
+        guard case .open = state else { return }
+        state = .closed
+        loop.unwatch(descriptor)
+        Glibc.close(descriptor)
+        arrived.finish()
+        for waiting in unsent { waiting.done.resume(throwing: BearerError.closed) }
+        unsent.removeAll()
+    }
+}

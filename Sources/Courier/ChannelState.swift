@@ -1,0 +1,133 @@
+import Destinations
+import Steward
+import Vitals
+
+/// Where a channel stands and what follows from an answer, decided without clock, network or disk (R6).
+///
+/// A channel is one receiver with one credential and one patient context: what fails for all of it waits together, and delays
+/// nothing else.
+struct ChannelState {
+    enum Phase: Hashable {
+        case open
+        /// Nothing leaves before that moment.
+        case pausing(until: MonotonicTime)
+        /// Nothing leaves before a person acts.
+        case held
+    }
+
+    /// What the worker does about an answer to a dispatch, besides each item's own outcome.
+    enum Step: Hashable {
+        /// The failure never reached the receiver: the attempt becomes part of the channel's one failure row.
+        case rollFailure(kind: String, reason: String)
+        case hold(Condition.Code, reason: String)
+        case refreshCredential
+        /// The act is left alone until then, others go on.
+        case stepAside(until: MonotonicTime)
+        /// The act failed so often while others passed that a person should know.
+        case raiseItemFailing
+        case sendSmaller
+    }
+
+    private(set) var phase: Phase
+    /// Failures in a row that concern the whole channel.
+    private(set) var failures = 0
+    /// Server failures in a row of each act, while they last.
+    private var serverFailures: [Int64: Int] = [:]
+    private var equalRefusals: (code: String, count: Int)?
+    /// A new credential was tried and nothing was accepted since.
+    private var hasRefreshed = false
+
+    /// Ten equal refusals in a row say that the receiver or the mapping is wrong, not the reading (DESIGN section 5).
+    static let mostEqualRefusals = 10
+    /// An act that fails with 5xx so often while others pass steps aside (DESIGN section 5).
+    static let mostServerFailures = 5
+
+    init(isHeld: Bool) { phase = isHeld ? .held : .open }
+
+    mutating func release() {
+        phase = .open
+        failures = 0
+        equalRefusals = nil
+        hasRefreshed = false
+        serverFailures.removeAll()
+    }
+
+    /// A pause is over, or the network came back.
+    mutating func resume(at now: MonotonicTime) {
+        if case .pausing(let until) = phase, until <= now { phase = .open }
+    }
+
+    /// Something of this channel was accepted or looked at by the receiver.
+    mutating func passed() {
+        failures = 0
+        hasRefreshed = false
+    }
+
+    mutating func delivered(act: Int64) {
+        passed()
+        equalRefusals = nil
+        serverFailures[act] = nil
+    }
+
+    /// An item was refused for what it is. True where the channel must be held: the refusals are all the same.
+    mutating func refused(code: String, act: Int64) -> Bool {
+        passed()
+        serverFailures[act] = nil
+        let count = equalRefusals?.code == code ? (equalRefusals?.count ?? 0) + 1 : 1
+        equalRefusals = (code, count)
+        guard count >= Self.mostEqualRefusals else { return false }
+        phase = .held
+        return true
+    }
+
+    /// What a verdict on the channel asks for. `random` in 0..<1 spreads the hubs over the pause ("full jitter").
+    mutating func decide(_ verdict: DispatchVerdict, act: Int64, at now: MonotonicTime, random: Double) -> [Step] {
+        switch verdict {
+        case .items: return []
+        case .retry(let kind, let reason):
+            pause(at: now, random: random)
+            return [.rollFailure(kind: kind, reason: reason)]
+        case .waitUntilRetryAfter(let asked):
+            if let asked {
+                failures += 1
+                phase = .pausing(until: now + RetryAfter.wait(asked))
+            } else {
+                pause(at: now, random: random)
+            }
+            return []
+        case .refreshCredential:
+            if hasRefreshed {
+                phase = .held
+                return [.hold(.signInNeeded, reason: "The receiver does not accept the credential (HTTP 401).")]
+            }
+            hasRefreshed = true
+            return [.refreshCredential]
+        case .holdChannel(let code, let reason):
+            phase = .held
+            return [.hold(code, reason: reason)]
+        case .reconcile: return []
+        case .split: return [.sendSmaller]
+        case .serverFailure: return serverFailed(act: act, at: now, random: random)
+        }
+    }
+
+    /// A 5xx: the act waits; the channel too, unless others just passed.
+    mutating func serverFailed(act: Int64, at now: MonotonicTime, random: Double) -> [Step] {
+        let count = (serverFailures[act] ?? 0) + 1
+        serverFailures[act] = count
+        let delay = BackOff.standard.delay(attempt: count, random: random)
+        failures += 1
+        // One pause of the channel for the first failures; when the next act passes, `passed` takes it back.
+        phase = .pausing(until: now + BackOff.standard.delay(attempt: failures, random: random))
+        var steps: [Step] = [.stepAside(until: now + delay)]
+        if count == Self.mostServerFailures { steps.append(.raiseItemFailing) }
+        return steps
+    }
+
+    func serverFailures(of act: Int64) -> Int { serverFailures[act] ?? 0 }
+
+    private mutating func pause(at now: MonotonicTime, random: Double) {
+        failures += 1
+        phase = .pausing(until: now + BackOff.standard.delay(attempt: failures, random: random))
+    }
+}

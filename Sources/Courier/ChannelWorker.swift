@@ -1,0 +1,467 @@
+import Destinations
+import HTTPMessage
+import Journal
+import Steward
+import Vitals
+
+/// Delivers what one channel owes, one request at a time, for as long as the daemon runs.
+///
+/// It sleeps without a timer while nothing is due. A crash at any point leaves an attempt without an outcome on disk, which the
+/// next start takes for "unknown" and asks the receiver about.
+actor ChannelWorker {
+    private let channel: String
+    private let receiver: Receiver
+    private let journal: Journal
+    private let clock: any Clock
+    private let bell: Doorbell
+    private let report: @Sendable (CourierEvent) -> Void
+    private var state: ChannelState
+    /// Acts that are left alone until then (they failed alone). As many as fail at a time, not as many as wait.
+    private var aside: [Int64: MonotonicTime] = [:]
+    /// Acts that may not leave before something changes; whatever changes it rings.
+    private var waiting: Set<Int64> = []
+    /// Dispatches of unknown outcome, and when the receiver may be asked.
+    private var settling: [Int64: MonotonicTime] = [:]
+
+    /// A reading this young goes ahead of a backlog: somebody may be looking at it now. Ours: twice the time that a technician
+    /// waits at the table in a provisioning of ten minutes.
+    private static let fresh = Duration.seconds(20 * 60)
+    /// A channel that could not be reached for so long is a condition. As the hub's clock (R5): 15 minutes.
+    private static let unreachableAfter = Duration.seconds(15 * 60)
+    /// After a failure of the journal itself: long enough not to spin on a broken disk, short against its repair.
+    private static let journalPause = Duration.seconds(5)
+    /// What is kept of a receiver's refusal: an OperationOutcome is a few hundred bytes, an HTML error page is not worth more.
+    private static let mostDetailBytes = 16_384
+
+    init(
+        channel: String, receiver: Receiver, journal: Journal, clock: any Clock, bell: Doorbell, isHeld: Bool,
+        report: @escaping @Sendable (CourierEvent) -> Void
+    ) {
+        self.channel = channel
+        self.receiver = receiver
+        self.journal = journal
+        self.clock = clock
+        self.bell = bell
+        self.report = report
+        state = ChannelState(isHeld: isHeld)
+    }
+
+    private enum Turn {
+        case again
+        case sleep(until: MonotonicTime)
+        case idle
+    }
+
+    func run() async {
+        await findUncertain()
+        while !Task.isCancelled {
+            let turn: Turn
+            do throws(JournalError) {
+                turn = try await self.turn()
+            } catch {
+                report(.journalFailed(channel: channel, reason: error.what))
+                turn = .sleep(until: clock.now().monotonic + Self.journalPause)
+            }
+            switch turn {
+            case .again: continue
+            case .sleep(let until): await bell.wait(atMost: max(until - clock.now().monotonic, .milliseconds(1)))
+            case .idle: await bell.wait()
+            }
+            waiting.removeAll()
+        }
+    }
+
+    /// A person mended the cause: the channel is open again.
+    func release() {
+        state.release()
+        aside.removeAll()
+        bell.ring()
+    }
+
+    private func turn() async throws(JournalError) -> Turn {
+        let now = clock.now()
+        state.resume(at: now.monotonic)
+        switch state.phase {
+        case .held: return .idle
+        case .pausing(let until): return .sleep(until: until)
+        case .open: break
+        }
+        // Uploads wait for a synchronised clock (R5); whoever observes the synchronisation rings.
+        guard now.isSynchronised else { return .idle }
+        if let dispatch = settling.first(where: { $0.value <= now.monotonic })?.key {
+            try await reconcile(dispatch)
+            return .again
+        }
+        aside = aside.filter { $0.value > now.monotonic }
+        guard let act = try await nextAct(now) else {
+            let later = Array(aside.values) + Array(settling.values)
+            return later.min().map { .sleep(until: $0) } ?? .idle
+        }
+        try await deliver(act, now: now)
+        return .again
+    }
+
+    /// A fresh act first, else the oldest; those set aside are passed over.
+    private func nextAct(_ now: ClockReading) async throws(JournalError) -> Int64? {
+        let (channel, aside) = (channel, waiting.union(aside.keys))
+        return try await journal.read { tx in
+            if let newest = try tx.nextActs(channel: channel, limit: 1, order: .newestFirst).first,
+                now.wall - newest.effective < Self.fresh, !aside.contains(newest.act)
+            {
+                return newest.act
+            }
+            var cursor: ActCursor?
+            while true {
+                let page = try tx.nextActs(channel: channel, limit: 32, after: cursor)
+                if let act = page.first(where: { !aside.contains($0.act) }) { return act.act }
+                guard let last = page.last else { return nil }
+                cursor = last
+            }
+        }
+    }
+
+    private func deliver(_ act: Int64, now: ClockReading) async throws(JournalError) {
+        let (channel, receiver) = (channel, receiver)
+        let preparation = try await journal.write { tx in
+            try tx.prepare(act: act, channel: channel, receiver: receiver, now: now)
+        }
+        switch preparation {
+        case .nothing(let events): events.forEach(report)
+        case .waits: waiting.insert(act)
+        case .ready(let prepared):
+            let outcome = await send(prepared.draft.request)
+            try await conclude(prepared, outcome: outcome)
+        }
+    }
+
+    /// Credentials are added last: the frozen request holds none.
+    private func send(_ request: HTTPRequest) async -> HTTPOutcome {
+        var request = request
+        request.headers += await receiver.credential.headers()
+        return await receiver.client.send(request)
+    }
+
+    private func conclude(_ prepared: Prepared, outcome: HTTPOutcome) async throws(JournalError) {
+        let now = clock.now()
+        let verdict = receiver.destination.verdict(on: outcome, to: prepared.draft, now: now.wall)
+        try await close(prepared, outcome: outcome, at: now)
+        switch verdict {
+        case .items(let results):
+            try await settle(results, of: prepared, at: now)
+        case .reconcile:
+            let items = prepared.items.map(\.id)
+            try await journal.write { tx in
+                for item in items { try tx.setItem(item, state: .uncertain, reason: "outcome-unknown") }
+            }
+            settling[prepared.dispatch] = now.monotonic + receiver.settling
+        case .retry, .waitUntilRetryAfter, .refreshCredential, .holdChannel, .split, .serverFailure:
+            try await putBack(prepared.items)
+            try await obey(verdict, act: prepared.act.id, at: now)
+        }
+    }
+
+    /// Writes down how the attempt ended. What failed before a request left is no attempt: it belongs to the channel's one row.
+    private func close(_ prepared: Prepared, outcome: HTTPOutcome, at now: ClockReading) async throws(JournalError) {
+        let attempt = prepared.attempt
+        let milliseconds = Int((now.monotonic - prepared.started.monotonic).milliseconds)
+        try await journal.write { tx in
+            switch outcome {
+            case .notSent: try tx.discardAttempt(attempt)
+            case .unknown(let failure):
+                try tx.endAttempt(
+                    attempt, outcome: "unknown", status: nil, durationMilliseconds: milliseconds,
+                    detail: "\(failure.kind.rawValue): \(failure.message)", at: now.wall)
+            case .answered(let response):
+                let detail = (200...299).contains(response.status) ? nil : Self.detail(response)
+                try tx.endAttempt(
+                    attempt, outcome: "answered", status: response.status, durationMilliseconds: milliseconds, detail: detail,
+                    at: now.wall)
+            }
+        }
+    }
+
+    private static func detail(_ response: HTTPResponse) -> String {
+        String(decoding: response.body.prefix(mostDetailBytes), as: UTF8.self)
+    }
+
+    private func putBack(_ items: [ItemRecord]) async throws(JournalError) {
+        try await journal.write { tx in
+            for item in items { try tx.setItem(item.id, state: .waiting) }
+        }
+    }
+
+    /// What a verdict on the channel asks for.
+    private func obey(_ verdict: DispatchVerdict, act: Int64, at now: ClockReading) async throws(JournalError) {
+        for step in state.decide(verdict, act: act, at: now.monotonic, random: .random(in: 0..<1)) {
+            try await take(step, act: act, at: now)
+        }
+    }
+
+    private func take(_ step: ChannelState.Step, act: Int64, at now: ClockReading) async throws(JournalError) {
+        switch step {
+        case .rollFailure(let kind, let reason): try await roll(kind: kind, reason: reason, at: now)
+        case .hold(let code, let reason): try await hold(code, reason: reason, at: now)
+        case .refreshCredential:
+            if !(await receiver.credential.refresh()) {
+                try await obey(.refreshCredential, act: act, at: now)
+            }
+        case .stepAside(let until): aside[act] = until
+        case .raiseItemFailing:
+            let name = receiver.name
+            try await journal.write { tx in
+                _ = try tx.raise(
+                    Condition(
+                        .itemFailing, subject: "\(name)/\(act)", since: now.wall,
+                        reason: "The receiver fails on this act again and again while others pass."))
+            }
+        case .sendSmaller:
+            // One act a request is the smallest there is: it is refused alone by its own verdict.
+            break
+        }
+    }
+
+    private func roll(kind: String, reason: String, at now: ClockReading) async throws(JournalError) {
+        let (channel, name) = (channel, receiver.name)
+        try await journal.write { tx in
+            var record = try tx.channel(channel) ?? ChannelRecord(channel: channel, receiver: name, failures: 0)
+            record.failures += 1
+            record.firstFailure = record.firstFailure ?? now.wall
+            record.lastFailure = now.wall
+            record.failureKind = kind
+            try tx.setChannel(record)
+            if let first = record.firstFailure, now.wall - first >= Self.unreachableAfter {
+                try tx.raise(Condition(.receiverUnreachable, subject: channel, since: first, reason: reason))
+            }
+        }
+        report(.failed(channel: channel, kind: kind))
+    }
+
+    private func hold(_ code: Condition.Code, reason: String, at now: ClockReading) async throws(JournalError) {
+        let (channel, name) = (channel, receiver.name)
+        try await journal.write { tx in
+            var record = try tx.channel(channel) ?? ChannelRecord(channel: channel, receiver: name, failures: 0)
+            record.held = .init(code: code, reason: reason, since: now.wall)
+            try tx.setChannel(record)
+            try tx.raise(Condition(code, subject: channel, since: now.wall, reason: reason))
+        }
+        report(.held(channel: channel, code: code, reason: reason))
+    }
+
+    // MARK: Each item's own outcome
+
+    private func settle(_ results: [ItemResult], of prepared: Prepared, at now: ClockReading) async throws(JournalError) {
+        for result in results {
+            guard let item = prepared.items.first(where: { $0.id == result.item }) else { continue }
+            try await settle(item, result.verdict, of: prepared, at: now)
+        }
+    }
+
+    private func settle(
+        _ item: ItemRecord, _ verdict: ItemVerdict, of prepared: Prepared, at now: ClockReading
+    ) async throws(JournalError) {
+        switch verdict {
+        case .delivered(let reference): try await delivered(item, reference, of: prepared, at: now)
+        case .readBack(let reference): try await readBack(item, at: reference, of: prepared)
+        case .quarantine(let code, let text): try await quarantine(item, code: code, text: text, of: prepared, at: now)
+        case .reconcile: try await wait(item, for: prepared.dispatch, at: now)
+        case .resend(let reference):
+            state.passed()
+            let (dispatch, isNewVersion) = (prepared.dispatch, reference != nil)
+            try await journal.write { tx in
+                try tx.setItem(item.id, state: .waiting, serverReference: reference.map { "\($0)" })
+                // A correction names the version that it replaces: with a new one the request must be made anew.
+                if isNewVersion { try tx.dropDispatch(id: dispatch) }
+            }
+        case .uncertain(let reason): try await uncertain(item, reason: reason, of: prepared, at: now)
+        case .serverFailure(_, let reason):
+            let act = prepared.act.id
+            try await journal.write { tx in
+                try tx.setItem(item.id, state: .waiting, reason: "server-failure", serverFailures: item.serverFailures + 1)
+            }
+            report(.failed(channel: channel, kind: reason))
+            for step in state.serverFailed(act: act, at: now.monotonic, random: .random(in: 0..<1)) {
+                try await take(step, act: act, at: now)
+            }
+        }
+    }
+
+    private func delivered(
+        _ item: ItemRecord, _ reference: ServerReference, of prepared: Prepared, at now: ClockReading
+    ) async throws(JournalError) {
+        let (name, channel, act) = (receiver.name, channel, prepared.act)
+        try await journal.write { tx in
+            try tx.setItem(item.id, state: .delivered, serverReference: "\(reference)", at: now.wall)
+            try tx.clearFailures(of: channel)
+            try tx.clear(.itemFailing, subject: "\(name)/\(act.id)")
+            try tx.clearIfNone(.uncertain, of: name, condition: .outcomeUnknown)
+        }
+        state.delivered(act: act.id)
+        let since = act.received.boot == now.boot ? now.monotonic - act.received.monotonic : nil
+        report(.delivered(subjects: [item.readingSubject], receiver: name, sinceReceived: since))
+    }
+
+    private func quarantine(
+        _ item: ItemRecord, code: String, text: String, of prepared: Prepared, at now: ClockReading
+    ) async throws(JournalError) {
+        let (name, channel) = (receiver.name, channel)
+        try await journal.write { tx in
+            try tx.setItem(item.id, state: .quarantined, reason: code)
+            try tx.clearFailures(of: channel)
+            try tx.raise(
+                Condition(.quarantine, subject: name, since: now.wall, reason: "The receiver refused a reading (\(code))."))
+            // The receiver's own words may hold health data: sealed, never logged.
+            try tx.audit(
+                at: now.wall, actor: "daemon", action: "quarantine", subject: item.readingSubject.rawValue, detail: text)
+        }
+        report(.quarantined(subjects: [item.readingSubject], receiver: name, code: code))
+        if state.refused(code: code, act: prepared.act.id) {
+            try await hold(
+                .receiverHeld, reason: "The receiver refused \(ChannelState.mostEqualRefusals) readings in a row alike (\(code)).",
+                at: now)
+        }
+    }
+
+    private func wait(_ item: ItemRecord, for dispatch: Int64, at now: ClockReading) async throws(JournalError) {
+        try await journal.write { tx in
+            try tx.setItem(item.id, state: .uncertain, reason: "outcome-unknown")
+        }
+        settling[dispatch] = now.monotonic + receiver.settling
+    }
+
+    /// It cannot be found out whether the receiver has it: the receiver's policy decides, visibly.
+    private func uncertain(
+        _ item: ItemRecord, reason: String, of prepared: Prepared, at now: ClockReading
+    ) async throws(JournalError) {
+        let name = receiver.name
+        let isResent = receiver.destination.settings.whenUncertain == .resend
+        try await journal.write { tx in
+            try tx.setItem(item.id, state: isResent ? .waiting : .uncertain, reason: isResent ? "sent-again" : "for-a-person")
+            try tx.audit(
+                at: now.wall, actor: "daemon", action: isResent ? "send-again" : "hold-uncertain",
+                subject: item.readingSubject.rawValue, detail: reason)
+            if !isResent {
+                try tx.raise(Condition(.outcomeUnknown, subject: name, since: now.wall, reason: reason))
+            }
+        }
+        report(.uncertain(subjects: [item.readingSubject], receiver: name))
+    }
+
+    private func readBack(_ item: ItemRecord, at reference: ServerReference, of prepared: Prepared) async throws(JournalError) {
+        let request = receiver.destination.readBack(of: item.id, at: reference, in: prepared.draft)
+        let outcome = await send(request)
+        let now = clock.now()
+        let verdict = receiver.destination.verdict(
+            onReadBack: outcome, of: item.id, at: reference, in: prepared.draft, now: now.wall)
+        try await conclude(inquiryOn: item, verdict, of: prepared, at: now)
+    }
+
+    // MARK: Unknown outcomes
+
+    /// What an earlier run left behind: attempts without an outcome, and items that were already uncertain.
+    private func findUncertain() async {
+        let (channel, name) = (channel, receiver.name)
+        let now = clock.now()
+        let found = try? await journal.write { tx -> [Int64] in
+            var dispatches: Set<Int64> = []
+            for attempt in try tx.openAttempts() where attempt.receiver == name {
+                guard let dispatch = try tx.dispatch(id: attempt.dispatch), dispatch.channel == channel else { continue }
+                try tx.endAttempt(
+                    attempt.id, outcome: "unknown", status: nil, durationMilliseconds: nil,
+                    detail: "The daemon ended while the request was under way.", at: now.wall)
+                for entry in dispatch.entries {
+                    guard let item = try tx.item(id: entry.item), item.state == .sending else { continue }
+                    try tx.setItem(item.id, state: .uncertain, reason: "outcome-unknown")
+                }
+            }
+            var last: Int64 = 0
+            while case let page = try tx.items(state: .uncertain, receiver: name, after: last, limit: 100), let end = page.last {
+                for item in page where item.channel == channel && item.reason == "outcome-unknown" {
+                    if let dispatch = try tx.openDispatch(item: item.id) {
+                        dispatches.insert(dispatch.id)
+                    } else {
+                        try tx.setItem(item.id, state: .waiting)
+                    }
+                }
+                last = end.id
+            }
+            return Array(dispatches)
+        }
+        for dispatch in found ?? [] { settling[dispatch] = now.monotonic + receiver.settling }
+    }
+
+    /// Asks the receiver what it has of a dispatch of unknown outcome, before anything of it is sent again.
+    private func reconcile(_ id: Int64) async throws(JournalError) {
+        let loaded = try await journal.read { tx -> Prepared? in
+            guard let dispatch = try tx.dispatch(id: id), let attempt = try tx.attempts(dispatch: id).last else { return nil }
+            var items: [ItemRecord] = []
+            for entry in dispatch.entries {
+                if let item = try tx.item(id: entry.item), item.state == .uncertain { items.append(item) }
+            }
+            guard let first = items.first, let act = try tx.act(id: first.act) else { return nil }
+            return Prepared(
+                act: act, items: items, dispatch: id, draft: dispatch.draft, attempt: attempt.id, started: attempt.started)
+        }
+        guard let prepared = loaded else {
+            settling[id] = nil
+            return
+        }
+        guard let inquiries = receiver.destination.reconciliation(of: prepared.draft) else {
+            settling[id] = nil
+            for item in prepared.items {
+                try await uncertain(item, reason: "The receiver cannot be asked.", of: prepared, at: clock.now())
+            }
+            return
+        }
+        for item in prepared.items {
+            guard let inquiry = inquiries.first(where: { $0.item == item.id }) else { continue }
+            let outcome = await send(inquiry.request)
+            let now = clock.now()
+            let verdict = receiver.destination.verdict(
+                onReconciliation: outcome, of: item.id, in: prepared.draft, now: now.wall)
+            guard try await conclude(inquiryOn: item, verdict, of: prepared, at: now) else {
+                // Not answered: asked again after the channel's pause, the item stays as it was.
+                settling[id] = now.monotonic + receiver.settling
+                return
+            }
+        }
+        settling[id] = nil
+    }
+
+    /// Takes the answer to a question about one item. False where it said nothing about the item but about the channel.
+    @discardableResult
+    private func conclude(
+        inquiryOn item: ItemRecord, _ verdict: DispatchVerdict, of prepared: Prepared, at now: ClockReading
+    ) async throws(JournalError) -> Bool {
+        if case .items(let results) = verdict, let result = results.first {
+            switch result.verdict {
+            case .readBack, .reconcile: break
+            default:
+                try await settle(item, result.verdict, of: prepared, at: now)
+                return true
+            }
+        }
+        // The item's outcome is still open: it is asked about again, never sent blindly.
+        try await wait(item, for: prepared.dispatch, at: now)
+        try await obey(verdict, act: prepared.act.id, at: now)
+        return false
+    }
+}
+
+extension Transaction {
+    /// The receiver looked at something: whatever kept the channel from it is over.
+    func clearFailures(of channel: String) throws(JournalError) {
+        guard var record = try self.channel(channel), record.failures > 0 else { return }
+        record.failures = 0
+        record.firstFailure = nil
+        record.lastFailure = nil
+        record.failureKind = nil
+        try setChannel(record)
+        try clear(.receiverUnreachable, subject: channel)
+    }
+
+    /// Clears the receiver's condition when no item of it is in that state any more.
+    func clearIfNone(_ state: ItemState, of receiver: String, condition: Condition.Code) throws(JournalError) {
+        guard try counts().items[receiver]?[state, default: 0] ?? 0 == 0 else { return }
+        try clear(condition, subject: receiver)
+    }
+}

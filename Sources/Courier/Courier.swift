@@ -1,0 +1,103 @@
+public import Journal
+public import ServiceLifecycle
+import Synchronization
+public import Vitals
+
+/// Delivers what is owed to every receiver, each channel on its own (R6).
+public final class Courier: Service {
+    private let journal: Journal
+    private let receivers: [Receiver]
+    private let clock: any Clock
+    private let report: @Sendable (CourierEvent) -> Void
+    private let bells = Mutex<[String: Doorbell]>([:])
+    private let workers = Mutex<[String: ChannelWorker]>([:])
+    /// Rung where a channel may have come into being.
+    private let newWork = Doorbell()
+
+    public init(
+        journal: Journal, receivers: [Receiver], clock: any Clock, report: @escaping @Sendable (CourierEvent) -> Void
+    ) {
+        self.journal = journal
+        self.receivers = receivers
+        self.clock = clock
+        self.report = report
+    }
+
+    /// The receivers by name.
+    public var names: [String] { receivers.map(\.name) }
+
+    /// The channel through which a receiver is told of a patient, or `nil` where there is no such receiver.
+    public func channel(of receiver: String, for patient: PatientAlias) -> String? {
+        receivers.first { $0.name == receiver }?.channel(for: patient)
+    }
+
+    /// There is new work, or what it waited for has come (a synchronised clock, a consent, an assignment).
+    public func ring() {
+        newWork.ring()
+        for bell in bells.withLock({ Array($0.values) }) { bell.ring() }
+    }
+
+    /// A person mended the cause: opens the receiver's held channels (all receivers' where `nil`).
+    public func release(receiver: String?) async throws(JournalError) {
+        let released = try await journal.write { tx -> [String] in
+            var channels: [String] = []
+            for var record in try tx.heldChannels() where receiver == nil || record.receiver == receiver {
+                if let held = record.held { try tx.clear(held.code, subject: record.channel) }
+                record.held = nil
+                try tx.setChannel(record)
+                channels.append(record.channel)
+            }
+            return channels
+        }
+        let open = workers.withLock { workers in released.compactMap { workers[$0] } }
+        for worker in open { await worker.release() }
+        ring()
+    }
+
+    public func run() async throws {
+        try await withGracefulShutdownHandler {
+            try await withThrowingDiscardingTaskGroup { group in
+                while !Task.isShuttingDownGracefully {
+                    for (channel, receiver) in try await newChannels() {
+                        let bell = Doorbell()
+                        let isHeld = try await journal.read { tx in try tx.channel(channel)?.held != nil }
+                        let worker = ChannelWorker(
+                            channel: channel, receiver: receiver, journal: journal, clock: clock, bell: bell, isHeld: isHeld,
+                            report: report)
+                        bells.withLock { $0[channel] = bell }
+                        workers.withLock { $0[channel] = worker }
+                        group.addTask { await worker.run() }
+                    }
+                    await newWork.wait()
+                }
+                group.cancelAll()
+            }
+        } onGracefulShutdown: {
+            self.newWork.ring()
+        }
+    }
+
+    /// Channels that have something to do and no worker yet.
+    private func newChannels() async throws(JournalError) -> [(String, Receiver)] {
+        let known = bells.withLock { Set($0.keys) }
+        let names = self.names
+        let found = try await journal.read { tx -> [(String, String)] in
+            var found: [(String, String)] = []
+            for name in names {
+                for work in try tx.channels(receiver: name) { found.append((work.channel, name)) }
+            }
+            for attempt in try tx.openAttempts() {
+                if let dispatch = try tx.dispatch(id: attempt.dispatch) { found.append((dispatch.channel, dispatch.receiver)) }
+            }
+            for name in names {
+                for item in try tx.items(state: .uncertain, receiver: name, limit: 100) { found.append((item.channel, name)) }
+            }
+            return found
+        }
+        var fresh: [String: Receiver] = [:]
+        for (channel, name) in found where !known.contains(channel) {
+            fresh[channel] = receivers.first { $0.name == name }
+        }
+        return fresh.map { ($0.key, $0.value) }
+    }
+}

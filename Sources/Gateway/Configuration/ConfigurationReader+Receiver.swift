@@ -1,0 +1,121 @@
+import Catalogue
+import Vitals
+
+extension ConfigurationReader {
+    func receiver(_ section: Section) -> Configuration.Receiver? {
+        let name = name(section)
+        let kind: Configuration.Receiver.Kind? = section.word("kind", required: true)
+        let base = base(section)
+        let profile: Configuration.Receiver.Profile = section.word("profile") ?? .phd2
+        var authentication = Configuration.Receiver.Authentication.none
+        if let file = path(section, "token_file") {
+            secret(section, "token_file", file)
+            authentication = .bearer(tokenFile: file)
+        }
+        let authority = path(section, "ca_file")
+        if let authority { present(section, "ca_file", authority) }
+        if let base, base.scheme == "https", authority == nil {
+            section.warn(
+                "ca_file", why: "any of the system's authorities may vouch for the receiver",
+                remedy: "Name the one authority that issues the receiver's certificate, if there is one.")
+        }
+        let certificate = certificate(section)
+        let proxy = proxy(section)
+        let timeouts = timeouts(section.section("timeouts"))
+        let unknown: Configuration.Receiver.UnknownOutcome = section.word("unknown_outcome") ?? .hold
+        let order: Configuration.Receiver.Order = section.word("order") ?? .freshFirst
+        // One act that is refused refuses the whole transaction, which then has to be split: few is better than fast.
+        let acts = section.integer("maximum_acts", in: 1...50, unit: "(acts)") ?? 1
+        let rounding = section.sections("rounding") { self.rounding($0) }
+        section.finish()
+        if authentication == .none, certificate == nil, let base, !base.isLoopback {
+            section.warn(
+                "base", why: "neither token_file nor certificate_file tells the receiver who the hub is",
+                remedy: "Add the one that the receiver's operator gave you.")
+        }
+        guard let name, let kind, let base else { return nil }
+        return Configuration.Receiver(
+            name: name, kind: kind, base: base.text, profile: profile, authentication: authentication, caFile: authority,
+            certificate: certificate, proxy: proxy, timeouts: timeouts, unknownOutcome: unknown, order: order,
+            maximumActs: acts, rounding: rounding)
+    }
+
+    private func base(_ section: Section) -> WebAddress? {
+        guard let text = section.string("base", required: true, expected: "a URL such as \"https://fhir.example.org/r4\"") else {
+            return nil
+        }
+        let address: WebAddress
+        do throws(WebAddress.Fault) {
+            address = try WebAddress(text)
+        } catch {
+            section.reject(
+                "base", why: error.why, remedy: "Write a URL such as \"https://fhir.example.org/r4\".",
+                isSecret: text.contains("@"))
+            return nil
+        }
+        guard address.scheme == "https" || address.isLoopback else {
+            section.reject(
+                "base", why: "http:// would send health data in the clear",
+                remedy: "Write https://; http:// is taken only to 127.0.0.1 or [::1].")
+            return nil
+        }
+        return address
+    }
+
+    private func proxy(_ section: Section) -> String? {
+        guard let text = section.string("proxy", expected: "\"http://host:port\"") else { return nil }
+        do throws(WebAddress.Fault) {
+            let address = try WebAddress(text)
+            if address.scheme == "http", address.path.isEmpty { return text }
+            section.reject(
+                "proxy", why: "no address of a proxy", remedy: "Write \"http://host:port\": TLS goes through it to the receiver.")
+        } catch {
+            section.reject("proxy", why: error.why, remedy: "Write \"http://host:port\".", isSecret: text.contains("@"))
+        }
+        return nil
+    }
+
+    private func certificate(_ section: Section) -> Configuration.Receiver.ClientCertificate? {
+        let certificate = path(section, "certificate_file")
+        let key = path(section, "key_file")
+        if let certificate { present(section, "certificate_file", certificate) }
+        if let key { secret(section, "key_file", key) }
+        switch (certificate, key) {
+        case (let certificate?, let key?): return .init(certificateFile: certificate, keyFile: key)
+        case (nil, nil): return nil
+        case (_?, nil):
+            section.reject(
+                "certificate_file", why: "its key is missing", remedy: "Add key_file, the PEM file of the private key.")
+        case (nil, _?):
+            section.reject(
+                "key_file", why: "its certificate is missing", remedy: "Add certificate_file, the PEM file of the certificate.")
+        }
+        return nil
+    }
+
+    private func timeouts(_ section: Section) -> Configuration.Receiver.Timeouts {
+        let standard = Configuration.Receiver.Timeouts()
+        let timeouts = Configuration.Receiver.Timeouts(
+            connect: section.integer("connect_seconds", in: 1...300, unit: "(seconds)") ?? standard.connect,
+            answer: section.integer("answer_seconds", in: 1...3_600, unit: "(seconds)") ?? standard.answer,
+            total: section.integer("total_seconds", in: 1...7_200, unit: "(seconds)") ?? standard.total,
+            settle: section.integer("settle_seconds", in: 0...3_600, unit: "(seconds)") ?? standard.settle)
+        if timeouts.total < max(timeouts.connect, timeouts.answer) {
+            section.reject(
+                section.has("total_seconds") ? "total_seconds" : "answer_seconds",
+                why: "the whole (\(timeouts.total) s) is shorter than one of its parts",
+                remedy: "Choose total_seconds above connect_seconds and answer_seconds.")
+        }
+        section.finish()
+        return timeouts
+    }
+
+    private func rounding(_ section: Section) -> Configuration.Receiver.Rounding? {
+        let unit = section.string("unit", required: true, expected: "a UCUM code such as \"mm[Hg]\"")
+        let converted = section.integer("converted", in: 0...6, unit: "(digits)")
+        let sent = section.integer("sent", in: 0...6, unit: "(digits)")
+        section.finish()
+        guard let unit else { return nil }
+        return .init(unit: UCUM(unit), converted: converted, sent: sent)
+    }
+}

@@ -1,0 +1,211 @@
+import Bluetooth
+import Catalogue
+import Courier
+import Destinations
+import EventLoop
+import Glibc
+import HTTP
+import HubAPI
+import Intake
+import Journal
+import Logging
+import ServiceLifecycle
+import Steward
+import Vitals
+
+/// The daemon: every part made once and given what it needs, then run until the service manager says stop.
+public struct Daemon: Sendable {
+    private let configuration: Configuration
+    private let logger: Logger
+
+    public init(_ configuration: Configuration) {
+        self.configuration = configuration
+        logger = Logger(label: "vitalgate")
+    }
+
+    /// Release of schema, protocol and program.
+    public static let version = "0.1.0"
+
+    /// Runs until SIGTERM or SIGINT.
+    ///
+    /// - Throws: ``HubAPI/OperationError`` with what, why, remedy and exit code where it cannot start.
+    public func run() async throws {
+        ProcessProtection.engage()
+        let notifier = SystemdNotifier()
+        let parts = try await DaemonParts(configuration, logger: logger)
+        let logger = logger
+        let control = ControlServer(
+            path: configuration.hub.controlSocket, operations: parts.operations, logger: Logger(label: "control"),
+            started: {
+                notifier.ready("serving")
+                logger.note(.notice, "daemon ready", .version(Daemon.version))
+            })
+        try Directory.make(parentOf: configuration.hub.controlSocket, mode: 0o750)
+        let group = ServiceGroup(
+            configuration: .init(
+                services: [
+                    parts.maintenance, parts.courier, parts.roster, parts.clockWatch, parts.housekeeping,
+                    Watchdog(notifier: notifier, loops: parts.loops, journal: parts.journal, logger: logger), control,
+                ].map { .init(service: $0) },
+                gracefulShutdownSignals: [.sigterm, .sigint], logger: Logger(label: "lifecycle")))
+        defer { notifier.stopping() }
+        do {
+            try await group.run()
+        } catch {
+            await parts.journal.close()
+            throw error
+        }
+        await parts.journal.close()
+        logger.note(.notice, "daemon stopped")
+    }
+}
+
+/// Everything the daemon is made of.
+struct DaemonParts {
+    let journal: Journal
+    let courier: Courier
+    let roster: Roster
+    let operations: Operations
+    let clockWatch: ClockWatch
+    let housekeeping: Housekeeping
+    let maintenance: JournalMaintenance
+    let loops: [EventLoop]
+
+    init(_ configuration: Configuration, logger: Logger) async throws {
+        let faults = configuration.test.allowsFaults ? Fault.fromEnvironment : nil
+        let clock = configuration.clock.made()
+        let zone = LibcZone()
+        let catalogue = try DeviceCatalogue.loadOrExplain(configuration.hub.devicesDirectory)
+        let journal = try await Self.open(configuration, fault: faults)
+        let radio = try EventLoop.made("vg-radio")
+        let (receivers, receiverLoops) = try Self.receivers(configuration)
+        let courier = Courier(journal: journal, receivers: receivers, clock: clock) { EventLog.note($0, logger) }
+        let intake = Intake(
+            journal: journal, catalogue: catalogue, clock: clock, zone: zone,
+            settings: IntakeSettings(
+                ranges: configuration.programme.bounds.map {
+                    ValueRange(name: $0.name, unit: $0.unit, low: $0.low, high: $0.high)
+                },
+                channel: { courier.channel(of: $0, for: $1) }, confirmsBeforeCommit: faults == .confirmBeforeCommit)
+        ) { event in
+            EventLog.note(event, logger)
+            if event.isWork { courier.ring() }
+        }
+        let gate = IntakeGate()
+        let roster = Roster(
+            journal: journal, intake: intake, catalogue: catalogue, loop: radio, gate: gate, logger: logger)
+        try await Self.prepare(journal, configuration: configuration, clock: clock)
+        self.journal = journal
+        self.courier = courier
+        self.roster = roster
+        clockWatch = ClockWatch(
+            clock: clock, journal: journal, desk: intake.desk, courier: courier,
+            patience: .seconds(Int64(configuration.clock.unsynchronisedMinutes) * 60), logger: logger)
+        housekeeping = Housekeeping(
+            journal: journal, storage: configuration.storage, gate: gate, clock: clock, logger: logger)
+        operations = Operations(
+            journal: journal, courier: courier, desk: intake.desk, roster: roster, catalogue: catalogue, clock: clock, zone: zone)
+        maintenance = JournalMaintenance(journal: journal)
+        loops = [radio] + receiverLoops
+    }
+
+    private static func open(_ configuration: Configuration, fault: Fault?) async throws -> Journal {
+        let directory = configuration.hub.stateDirectory
+        try Directory.make(directory, mode: 0o700)
+        let key: KeySource
+        switch configuration.keys {
+        case .file(let path): key = .file(path)
+        case .credential(let name):
+            guard let credential = KeySource.systemdCredential(named: name) else {
+                throw OperationError(
+                    "The hub cannot open its journal.", why: "The service manager gave no credential named \(name).",
+                    remedy: "Run it as a service (systemd/vitalgate.service), or set [keys] file in the configuration.",
+                    exitCode: 78)
+            }
+            key = credential
+        }
+        do throws(JournalError) {
+            return try await Journal.open(
+                JournalOptions(
+                    path: directory + "/vitalgate.db", key: key, ballastBytes: configuration.storage.ballastMegabytes << 20,
+                    maxPageCount: configuration.storage.maximumPages, breaksDurability: fault == .synchronousOff))
+        } catch {
+            throw OperationError(error)
+        }
+    }
+
+    private static func receivers(_ configuration: Configuration) throws -> ([Receiver], [EventLoop]) {
+        var receivers: [Receiver] = []
+        var loops: [EventLoop] = []
+        let gateway = GatewayIdentity(
+            systemID: HubIdentity.systemID(configuration.hub),
+            instance: HubIdentity.instance ?? "00000000-0000-8000-8000-000000000000", softwareVersion: Daemon.version)
+        for receiver in configuration.receivers {
+            // A loop each: a name look-up that hangs at one receiver delays no other (R6).
+            let loop = try EventLoop.made("vg-" + receiver.name.prefix(11))
+            loops.append(loop)
+            receivers.append(try Receiver(receiver, gateway: gateway, loop: loop))
+        }
+        return (receivers, loops)
+    }
+
+    /// What an earlier run left open, and the devices that the configuration names.
+    private static func prepare(_ journal: Journal, configuration: Configuration, clock: any Clock) async throws {
+        let now = clock.now()
+        let isKeyInFile = journal.keyProtection == .file
+        do throws(JournalError) {
+            try await journal.write { tx in
+                try tx.endOpenTransfers(outcome: "daemon-ended", at: now)
+                if isKeyInFile {
+                    try tx.raise(
+                        Condition(
+                            .noKeyProtection, subject: "hub", since: now.wall,
+                            reason: "The key lies in a file beside the data."))
+                } else {
+                    try tx.clear(.noKeyProtection, subject: "hub")
+                }
+                for device in configuration.devices where try tx.device(named: device.name) == nil {
+                    _ = try tx.addDevice(
+                        name: device.name, model: device.model.id, bearer: device.bearer.text, state: .verified, at: now.wall)
+                }
+            }
+        } catch {
+            throw OperationError(error)
+        }
+    }
+}
+
+/// A promise broken on purpose, for controls that must fail; only with `[test] faults = true`.
+enum Fault: String {
+    case confirmBeforeCommit = "confirm-before-commit"
+    case synchronousOff = "synchronous-off"
+
+    static var fromEnvironment: Fault? { getenv("VITALGATE_FAULT").flatMap { Fault(rawValue: String(cString: $0)) } }
+}
+
+extension Configuration.Device.Bearer {
+    var text: String {
+        switch self {
+        case .socket(let path): "socket:" + path
+        case .address(let address): address
+        }
+    }
+}
+
+extension EventLoop {
+    static func made(_ name: String) throws(OperationError) -> EventLoop {
+        do throws(EventLoopError) {
+            return try EventLoop(name: name)
+        } catch {
+            throw OperationError(
+                "The daemon cannot start.", why: "The system gave no thread or descriptor (\(error.call), error \(error.code)).",
+                remedy: "Raise the service's limits (LimitNOFILE, TasksMax).", exitCode: 70)
+        }
+    }
+}
+
+extension OperationError {
+    init(_ error: JournalError) {
+        self.init(error.what, why: error.why, remedy: error.remedy, exitCode: Int(error.exitCode))
+    }
+}

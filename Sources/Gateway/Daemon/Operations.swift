@@ -1,0 +1,104 @@
+import Catalogue
+import Courier
+import ExactJSON
+import HubAPI
+import Intake
+import Journal
+import Steward
+import Vitals
+
+/// Does what people ask over the control socket.
+struct Operations: HubOperations {
+    let journal: Journal
+    let courier: Courier
+    let desk: Desk
+    let roster: Roster
+    let catalogue: DeviceCatalogue
+    let clock: any Vitals.Clock
+    let zone: any Zone
+
+    func perform(_ operation: HubAPI.Operation, by actor: String) async throws(OperationError) -> JSON {
+        let result: Result<JSON, OperationError>
+        do throws(JournalError) {
+            result = try await answer(operation, by: actor)
+        } catch {
+            throw OperationError(error)
+        }
+        return try result.get()
+    }
+
+    private func answer(_ operation: HubAPI.Operation, by actor: String) async throws(JournalError) -> Result<JSON, OperationError> {
+        switch operation {
+        case .status: return .success(try await status())
+        case .devices: return .success(try await devices())
+        case .device(let name): return try await device(name)
+        case .addDevice(let name, let model, let bearer): return try await add(name, model, bearer, actor)
+        case .assign(let assign): return try await self.assign(assign, actor)
+        case .returnDevice(let name, let abandon): return try await giveBack(name, abandon: abandon, actor)
+        case .forgetDevice(let name): return try await giveBack(name, abandon: "forgotten", actor)
+        case .readings(let limit, let state): return .success(try await readings(limit: limit, state: state))
+        case .reading(let id): return try await story(id)
+        case .assignReading(let id, let patient, let recipients, let at):
+            return try await decided(
+                desk.assign(
+                    reading: id, patient: PatientAlias(rawValue: patient),
+                    receivers: recipients.isEmpty ? courier.names : recipients, at: at, actor: actor), id)
+        case .rejectReading(let id, let reason):
+            return try await decided(desk.reject(reading: id, reason: reason, actor: actor), id)
+        case .retractReading(let id, let reason):
+            return try await decided(desk.retract(reading: id, reason: reason, actor: actor), id)
+        case .rebindReading(let id, let patient, let reason):
+            return try await decided(
+                desk.rebind(reading: id, patient: PatientAlias(rawValue: patient), reason: reason, actor: actor), id)
+        case .outbox(let receiver, let state, let limit): return try await outbox(receiver, state, limit)
+        case .outboxItem(let id): return try await outboxItem(Int64(id))
+        case .retry(let item, let receiver): return try await retry(item.map(Int64.init), receiver, actor)
+        case .quarantine(let item, let reason): return try await quarantine(Int64(item), reason, actor)
+        case .suppressed(let limit): return .success(try await suppressed(limit))
+        case .releaseSuppressed(let id): return try await release(suppressed: Int64(id), actor)
+        case .refuse(let patient, let receiver): return .success(try await refuse(patient, receiver, true, actor))
+        case .unrefuse(let patient, let receiver): return .success(try await refuse(patient, receiver, false, actor))
+        case .declareClock: return try await declareClock(actor)
+        case .rotateKeys: return try await rotateKeys(actor)
+        case .wipeKeys(let confirm): return try await wipe(confirm)
+        case .audit(let limit): return .success(try await audit(limit))
+        }
+    }
+
+    // MARK: What is shared
+
+    func missing(_ what: String, _ name: String) -> OperationError {
+        OperationError(
+            "There is no \(what) \"\(name)\".", why: "The hub does not know it.",
+            remedy: "See `vitalgate \(what == "device" ? "devices list" : what == "reading" ? "readings list" : "outbox list")`.", exitCode: 65)
+    }
+
+    func refusal(_ what: String, _ why: String, _ remedy: String) -> OperationError {
+        OperationError(what, why: why, remedy: remedy, exitCode: 65)
+    }
+
+    private func decided(_ decision: Desk.Decision, _ id: String) -> Result<JSON, OperationError> {
+        courier.ring()
+        switch decision {
+        case .success(let act):
+            return .success(["id": .string(act.subject.rawValue), "state": .string(act.state.name)])
+        case .failure(let refused):
+            let what = "The reading \(id) was left as it is."
+            switch refused.refusal {
+            case .noSuchReading: return .failure(missing("reading", id))
+            case .timeNeeded:
+                return .failure(refusal(what, "It is not known when it was taken.", "Say it with --at 2026-01-31T08:00:00+01:00."))
+            case .wrongState(let state):
+                return .failure(
+                    refusal(what, "It is \(state.name), and that cannot be done with such a one.", "See `vitalgate readings show \(id)`."))
+            case .underWay:
+                return .failure(
+                    OperationError(
+                        what, why: "A request about it is under way, or its outcome is unknown.",
+                        remedy: "Try again in a minute; `vitalgate outbox list --state uncertain` shows what stays.", exitCode: 75))
+            case .noSuchReceiver(let name):
+                return .failure(refusal(what, "There is no receiver \"\(name)\".", "Name one of: \(courier.names.joined(separator: ", "))."))
+            }
+        }
+    }
+}

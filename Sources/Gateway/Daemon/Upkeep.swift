@@ -1,0 +1,197 @@
+import Courier
+import EventLoop
+import Glibc
+import Intake
+import Journal
+import Logging
+import ServiceLifecycle
+import Steward
+import Vitals
+
+/// Writes the journal's log back while nothing else is to be done.
+struct JournalMaintenance: Service {
+    let journal: Journal
+
+    func run() async throws {
+        await cancelWhenGracefulShutdown { await journal.run() }
+    }
+}
+
+/// Tells the service manager that the daemon lives: only when every loop and the journal have answered within half the watchdog's
+/// time. Idle is progress, and a slow disk is not death: the journal has that long for one transaction.
+struct Watchdog: Service {
+    let notifier: SystemdNotifier
+    let loops: [EventLoop]
+    let journal: Journal
+    let logger: Logger
+
+    func run() async throws {
+        await cancelWhenGracefulShutdown {
+            // Without a watchdog there is nothing to feed; the service has to stay, or the group would end.
+            guard let limit = notifier.watchdogInterval else {
+                await Doorbell().wait()
+                return
+            }
+            let half = limit / 2
+            while !Task.isCancelled {
+                let started = ContinuousClock.now
+                if await allAnswer(within: half) {
+                    notifier.alive()
+                } else if !Task.isCancelled {
+                    logger.note(.critical, "a loop does not answer", .duration(half))
+                }
+                try? await Task.sleep(until: started + half / 2, clock: .continuous)
+            }
+        }
+    }
+
+    private func allAnswer(within limit: Duration) async -> Bool {
+        await withTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                for loop in loops where !(await loop.ping()) { return false }
+                _ = await journal.state
+                return true
+            }
+            group.addTask {
+                try? await Task.sleep(for: limit)
+                return false
+            }
+            let answered = await group.next() ?? false
+            group.cancelAll()
+            return answered
+        }
+    }
+}
+
+/// Watches whether the hub's clock is synchronised; when it becomes so, what waited for it is put right and leaves (R5).
+struct ClockWatch: Service {
+    let clock: any Clock
+    let journal: Journal
+    let desk: Desk
+    let courier: Courier
+    /// How long without synchronisation before a person is told.
+    let patience: Duration
+    let logger: Logger
+
+    /// While unsynchronised: readings wait for it. A look is one system call.
+    private static let impatient = Duration.seconds(1)
+    /// While synchronised: the kernel drops the flag after its error bound grew for 16,000 s (adjtimex(2), MAXPHASE at 500 ppm), so a
+    /// minute is soon enough.
+    private static let calm = Duration.seconds(60)
+
+    func run() async throws {
+        await cancelWhenGracefulShutdown {
+            let began = clock.now()
+            var wasSynchronised = false
+            while !Task.isCancelled {
+                let now = clock.now()
+                do throws(JournalError) {
+                    if now.isSynchronised, !wasSynchronised {
+                        try await synchronised(now)
+                    } else if !now.isSynchronised, now.monotonic - began.monotonic >= patience {
+                        try await journal.write { tx in
+                            try tx.raise(
+                                Condition(
+                                    .clockUnsynchronised, subject: "hub", since: began.wall,
+                                    reason: "Nothing vouches for the hub's clock: readings are taken and do not leave."))
+                        }
+                    }
+                    wasSynchronised = now.isSynchronised
+                } catch {
+                    logger.note(.error, "clock watch failed", .reason(error.what))
+                }
+                try? await Task.sleep(for: now.isSynchronised ? Self.calm : Self.impatient)
+            }
+        }
+    }
+
+    private func synchronised(_ now: ClockReading) async throws(JournalError) {
+        let count = try await desk.clockSynchronised(now)
+        try await journal.write { tx in try tx.clear(.clockUnsynchronised, subject: "hub") }
+        logger.note(.notice, "hub clock synchronised", .code(now.source), .count(count))
+        courier.ring()
+    }
+}
+
+/// Retention and the disk-full order (R9).
+struct Housekeeping: Service {
+    let journal: Journal
+    let storage: Configuration.Storage
+    let gate: IntakeGate
+    let clock: any Clock
+    let logger: Logger
+
+    /// While the disk has room: retention runs in days, and a disk does not fill up faster than that can be seen.
+    private static let calm = Duration.seconds(600)
+    /// While it is short: room may come back any moment, and devices wait.
+    private static let pressed = Duration.seconds(2)
+    /// Acts a piece, so that no intake commit waits behind one (R1: 20 ms).
+    private static let piece = 20
+
+    func run() async throws {
+        await cancelWhenGracefulShutdown {
+            var pressure = StoragePressure(
+                limits: .init(
+                    low: Int64(storage.lowMegabytes) << 20, full: Int64(storage.fullMegabytes) << 20,
+                    ballast: Int64(storage.ballastMegabytes) << 20),
+                isBallastHeld: true)
+            while !Task.isCancelled {
+                await look(&pressure)
+                try? await Task.sleep(for: pressure.level == .ok ? Self.calm : Self.pressed)
+            }
+        }
+    }
+
+    private func look(_ pressure: inout StoragePressure) async {
+        let now = clock.now()
+        do throws(JournalError) {
+            let report = try await journal.storage()
+            var actions = pressure.observe(freeBytes: Int64(clamping: report.freeBytes))
+            if await journal.reserve != .held { actions += pressure.writeFailedForSpace() }
+            if now.isSynchronised {
+                let period = Duration.seconds(Int64(storage.retentionDeliveredDays) * 86_400)
+                try await purge(before: now.wall - period, at: now)
+            }
+            for action in actions { try await take(action, at: now) }
+            try await tell(pressure, at: now)
+        } catch {
+            logger.note(.error, "housekeeping failed", .reason(error.what))
+        }
+    }
+
+    private func purge(before: Instant, at now: ClockReading) async throws(JournalError) {
+        var purged = 0
+        while case let count = try await journal.purgeDelivered(before: before, limit: Self.piece, at: now.wall), count > 0 {
+            purged += count
+        }
+        if purged > 0 { logger.note(.info, "delivered readings past retention purged", .count(purged)) }
+    }
+
+    private func take(_ action: StoragePressure.Action, at now: ClockReading) async throws(JournalError) {
+        logger.note(.warning, "storage", .code(action))
+        switch action {
+        case .purgeDelivered:
+            // Past retention only: what a receiver has and the programme still wants on the hub is kept to the last.
+            let period = Duration.seconds(Int64(storage.retentionDeliveredDays) * 86_400)
+            try await purge(before: now.wall - period, at: now)
+        case .dropLogs:
+            _ = try await journal.write { tx in try tx.dropTransfers(before: now.wall, limit: 1_000) }
+        case .dropAttemptDetail:
+            _ = try await journal.write { tx in try tx.dropAttemptDetail(before: now.wall, limit: 1_000) }
+        case .releaseBallast, .restoreBallast: try await journal.checkpoint(.passive)
+        case .stopConfirming, .stopConnecting: gate.close()
+        case .resumeConfirming, .resumeConnecting: gate.open()
+        }
+    }
+
+    private func tell(_ pressure: StoragePressure, at now: ClockReading) async throws(JournalError) {
+        let code = pressure.condition
+        // A full disk may not take the condition itself: the gate is closed all the same, and `status` asks for free space anew.
+        try await journal.write { tx in
+            for other in [Condition.Code.storageLow, .storageFull] where other != code { try tx.clear(other, subject: "hub") }
+            if let code {
+                try tx.raise(Condition(code, subject: "hub", since: now.wall, reason: "The state directory's disk is \(code == .storageFull ? "full" : "nearly full")."))
+            }
+        }
+    }
+}

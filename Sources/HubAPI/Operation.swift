@@ -1,0 +1,88 @@
+public import ExactJSON
+public import Vitals
+
+/// What a person may ask of the running hub: the command line says it, the control socket carries it, the daemon does it.
+///
+/// On the wire each is `POST /v1/NAME` with a JSON object of its parameters.
+public enum Operation: Hashable, Sendable {
+    case status
+    case devices
+    case device(name: String)
+    case addDevice(name: String, model: String, bearer: String)
+    case assign(Assign)
+    case returnDevice(name: String, abandon: String?)
+    case forgetDevice(name: String)
+    case readings(limit: Int, state: String?)
+    case reading(id: String)
+    case assignReading(id: String, patient: String, recipients: [String], at: Instant?)
+    case rejectReading(id: String, reason: String)
+    case retractReading(id: String, reason: String)
+    case rebindReading(id: String, patient: String, reason: String)
+    case outbox(receiver: String?, state: String?, limit: Int)
+    case outboxItem(id: Int)
+    case retry(item: Int?, receiver: String?)
+    case quarantine(item: Int, reason: String)
+    case suppressed(limit: Int)
+    case releaseSuppressed(id: Int)
+    case refuse(patient: String, receiver: String)
+    case unrefuse(patient: String, receiver: String)
+    case declareClock
+    case rotateKeys
+    case wipeKeys(confirm: String)
+    case audit(limit: Int)
+
+    public struct Assign: Hashable, Sendable {
+        public var device: String
+        public var patient: String
+        public var user: Int?
+        /// Receivers by name; all configured ones where empty.
+        public var recipients: [String]
+        public var from: Instant?
+        public var until: Instant?
+
+        public init(
+            device: String, patient: String, user: Int? = nil, recipients: [String] = [], from: Instant? = nil,
+            until: Instant? = nil
+        ) {
+            self.device = device
+            self.patient = patient
+            self.user = user
+            self.recipients = recipients
+            self.from = from
+            self.until = until
+        }
+    }
+}
+
+/// Why an operation was not done: what, why and what to do, and the exit code of the command that asked.
+public struct OperationError: Error, Hashable, Sendable {
+    public var what: String
+    public var why: String
+    public var remedy: String
+    /// As in sysexits: 64 usage, 65 bad input, 69 not there, 70 our fault, 73/74 cannot write, 75 later, 77 not permitted.
+    public var exitCode: Int
+
+    public init(_ what: String, why: String, remedy: String, exitCode: Int) {
+        self.what = what
+        self.why = why
+        self.remedy = remedy
+        self.exitCode = exitCode
+    }
+
+    public var json: JSON {
+        .members(["what": .string(what), "why": .string(why), "remedy": .string(remedy), "exitCode": .integer(exitCode)])
+    }
+
+    public init?(json: JSON) {
+        guard let what = json["what"]?.string, let why = json["why"]?.string, let remedy = json["remedy"]?.string,
+            let code = json["exitCode"]?.integer
+        else { return nil }
+        self.init(what, why: why, remedy: remedy, exitCode: code)
+    }
+}
+
+/// Does what the control socket asks; the daemon's composition root provides it.
+public protocol HubOperations: Sendable {
+    /// - Parameter actor: who asks, for the audit log, such as `uid:1000`.
+    func perform(_ operation: Operation, by actor: String) async throws(OperationError) -> JSON
+}

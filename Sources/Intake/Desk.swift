@@ -1,0 +1,81 @@
+public import Journal
+import Steward
+public import Vitals
+
+/// What happens to readings after they were taken in: a person's decisions, new assignments, and a clock that came right.
+public struct Desk: Sendable {
+    let journal: Journal
+    let clock: any Clock
+    let registrar: Registrar
+
+    /// Long lists are worked off in pieces, so that no intake commit waits behind one (R1: 20 ms).
+    private static let piece = 25
+
+    /// A new assignment stands: binds what was held for want of one, and adds receivers where the period covers the time.
+    ///
+    /// - Returns: how many acts became ready.
+    public func assigned(device: Int64) async throws(JournalError) -> Int {
+        var bound = 0
+        for state in ["held", "ready"] {
+            var last: Int64 = 0
+            while case let page = try await page(ActFilter(state: state, device: device), after: last), let end = page.last {
+                let (registrar, from) = (registrar, last)
+                let filter = ActFilter(state: state, device: device)
+                bound += try await journal.write { tx in
+                    var count = 0
+                    for act in try tx.acts(filter, after: from, limit: Self.piece) {
+                        let decided = try registrar.decideAgain(act, time: false, in: tx)
+                        if decided.state == .ready {
+                            try registrar.oblige(decided, in: tx)
+                            if act.state != .ready { count += 1 }
+                        }
+                    }
+                    return count
+                }
+                last = end
+            }
+        }
+        try await clearHolds(device: device)
+        return bound
+    }
+
+    private func page(_ filter: ActFilter, after: Int64) async throws(JournalError) -> [Int64] {
+        try await journal.read { tx in
+            try tx.acts(filter, after: after, limit: Self.piece).map(\.id)
+        }
+    }
+
+    /// The hub's clock is synchronised: readings of this boot are put right before they leave (R5).
+    ///
+    /// - Parameter now: a synchronised look at the hub's clocks.
+    /// - Returns: how many acts were put right.
+    public func clockSynchronised(_ now: ClockReading) async throws(JournalError) -> Int {
+        var count = 0
+        // Earlier boots too: one that ended without a synchronised clock leaves stamps that count, and receptions that do not.
+        var last: Int64 = 0
+        while case let page = try await page(ActFilter(heldReason: .hubClock), after: last), let end = page.last {
+            let (registrar, from) = (registrar, last)
+            count += try await journal.write { tx in
+                let acts = try tx.acts(ActFilter(heldReason: .hubClock), after: from, limit: Self.piece)
+                for act in acts { try registrar.putRight(act, by: now, in: tx) }
+                return acts.count
+            }
+            last = end
+        }
+        return count
+    }
+
+    /// The device's holds that nobody is waiting on any more need no condition.
+    private func clearHolds(device id: Int64) async throws(JournalError) {
+        try await journal.write { tx in
+            guard let device = try tx.device(id: id) else { return }
+            for code in Set(HoldReason.allCases.compactMap(\.condition)) {
+                var isHeld = false
+                for reason in HoldReason.allCases where reason.condition == code && !isHeld {
+                    isHeld = try !tx.acts(ActFilter(device: id, heldReason: reason), limit: 1).isEmpty
+                }
+                if !isHeld { try tx.clear(code, subject: device.conditionSubject) }
+            }
+        }
+    }
+}

@@ -1,0 +1,451 @@
+import Catalogue
+import Devices
+import Journal
+import Protocols
+import Steward
+import Vitals
+
+/// One connection with one device, from the first PDU to the last: the shell around ``Devices/DeviceSession``.
+///
+/// The one place that commits and then gives the device its word (R1): the word is an action that the session returns only to
+/// `committed`, and that is called only after `Journal.write` has returned, which is when the transaction is durable.
+actor DeviceLink {
+    private let bearer: any Bearer
+    private let journal: Journal
+    private let clock: any Clock
+    private let registrar: Registrar
+    private let report: @Sendable (IntakeEvent) -> Void
+    private let model: Model
+    private var device: DeviceRecord
+    private var session: DeviceSession
+    private var transfer: Int64 = 0
+    private var recordsInTransfer = 0
+    private var actsInTransfer: [Int64] = []
+    /// Equal records of this transfer whose word left; within one connection, so it need not outlive the process.
+    private var equalInTransfer: [[UInt8]: Int] = [:]
+    private var openWords: [FrameToken: OpenWord] = [:]
+    /// Words that left and are not yet written down; they go with the next transaction.
+    private var sentWords: [Int64] = []
+    /// Frames that are no results; they go with the next transaction, or at the end.
+    private var sideFrames: [Frame] = []
+    private var unsaved: [Unsaved] = []
+    private var coincidence: ClockCoincidence?
+    private var batteryPercent: Int?
+    private var outcome: SessionOutcome?
+    private var feed: AsyncStream<Event>.Continuation?
+    private var wakes = 0
+
+    private struct OpenWord {
+        var frame: Int64?
+        var base: [UInt8]?
+        var isDistinguished: Bool
+    }
+
+    private struct Unsaved {
+        var token: FrameToken
+        var result: Result
+    }
+
+    /// A frame or stream that the device declares as a result.
+    private struct Result: Sendable {
+        var frame: Frame
+        var measurement: Measurement?
+        var decodeError: DecodeError?
+        var isDerived = false
+        var others: [Frame] = []
+    }
+
+    private enum Event: Sendable {
+        case pdu([UInt8])
+        case wake(Int)
+        case saveAgain
+        case ended
+    }
+
+    /// Frames that are no results are kept in memory until the next transaction; a device that floods may not fill it.
+    private static let mostSideFrames = 256
+    /// A commit that failed is tried again so often while the link lasts (devices that take no word but the link's end).
+    private static let saveAgainAfter = Duration.seconds(1)
+    /// At this charge or below, somebody should bring batteries: the usual mark of two-cell devices (ours).
+    private static let lowBatteryPercent = 20
+
+    init(
+        bearer: any Bearer, device: DeviceRecord, model: Model, journal: Journal, clock: any Clock, registrar: Registrar,
+        report: @escaping @Sendable (IntakeEvent) -> Void
+    ) {
+        self.bearer = bearer
+        self.device = device
+        self.model = model
+        self.journal = journal
+        self.clock = clock
+        self.registrar = registrar
+        self.report = report
+        session = DeviceSession(
+            model: model,
+            facts: SessionFacts(
+                isEnrolled: device.key != nil, handleMap: device.handleMap, mayWriteClock: clock.now().isSynchronised))
+    }
+
+    /// Runs until the link has ended.
+    func run() async throws(JournalError) -> SessionOutcome {
+        try await beginTransfer()
+        report(.connected(device: device.id))
+        let (events, feed) = AsyncStream.makeStream(of: Event.self)
+        self.feed = feed
+        await withDiscardingTaskGroup { group in
+            let bearer = self.bearer
+            group.addTask {
+                for await pdu in bearer.incoming { feed.yield(.pdu(pdu)) }
+                feed.yield(.ended)
+            }
+            await perform(session.start(at: clock.now()), &group)
+            for await event in events {
+                await take(event, &group)
+                if case .ended = event { break }
+            }
+            feed.finish()
+            group.cancelAll()
+        }
+        await flush()
+        let ended = outcome ?? SessionOutcome(readings: recordsInTransfer, reason: .linkLost)
+        try await endTransfer(ended)
+        report(.ended(device: device.id, readings: ended.readings, reason: ended.reason.name))
+        return ended
+    }
+
+    private func take(_ event: Event, _ group: inout DiscardingTaskGroup) async {
+        let now = clock.now()
+        switch event {
+        case .pdu(let pdu): await perform(session.receive(pdu, at: now), &group)
+        case .wake(let number): if number == wakes { await perform(session.timer(at: now), &group) }
+        case .saveAgain: await saveAgain(&group)
+        case .ended: await perform(session.linkEnded(at: now), &group)
+        }
+    }
+
+    // MARK: Actions
+
+    private func perform(_ actions: [SessionAction], _ group: inout DiscardingTaskGroup) async {
+        for action in actions { await perform(action, &group) }
+    }
+
+    private func perform(_ action: SessionAction, _ group: inout DiscardingTaskGroup) async {
+        switch action {
+        case .send(let pdu):
+            // A link that has ended says so by `ended`: nothing more to do here.
+            try? await bearer.send(pdu)
+        case .store(let token, let frame, let role): await store(token, frame, role, &group)
+        case .storeStream(let token, let stream): await store(token, stream, &group)
+        case .confirmed(let token):
+            // A device without stamp and sequence is told from its repeat by the word alone: that is written down at once (R3).
+            if !wordLeft(token) { await flush() }
+        case .clockRead(let face, let at): await clockRead(face, at)
+        case .clockSet(let before, let after, let at): await clockSet(before, after, at)
+        case .identity(let identity): await identify(identity, &group)
+        case .battery(let percent): await battery(percent)
+        case .handleMap(let map):
+            device.handleMap = map.isEmpty ? nil : map
+            await saveDevice()
+        case .wake(let at): wake(at, &group)
+        case .transferEnded: await nextTransfer()
+        case .note(let note): report(.note(device: device.id, text: note.text))
+        case .end(let ended):
+            outcome = outcome ?? ended
+            await bearer.close()
+        }
+    }
+
+    private func wake(_ at: MonotonicTime, _ group: inout DiscardingTaskGroup) {
+        wakes += 1
+        let (number, feed) = (wakes, feed)
+        let pause = max(at - clock.now().monotonic, .zero)
+        group.addTask {
+            try? await Task.sleep(for: pause)
+            feed?.yield(.wake(number))
+        }
+    }
+
+    // MARK: Results
+
+    private func store(_ token: FrameToken, _ frame: Frame, _ role: FrameRole, _ group: inout DiscardingTaskGroup) async {
+        switch role {
+        case .intermediate, .sample:
+            if sideFrames.count < Self.mostSideFrames { sideFrames.append(frame) }
+            await perform(session.committed(token, at: clock.now()), &group)
+        case .result, .unrecognized:
+            var result = Result(frame: frame)
+            if role == .result {
+                do throws(DecodeError) {
+                    result.measurement = try FrameDecoder.measurement(frame.source, frame.bytes)
+                } catch {
+                    result.decodeError = error
+                }
+            }
+            await save(token, result, &group)
+        }
+    }
+
+    private func store(_ token: FrameToken, _ stream: StreamReading, _ group: inout DiscardingTaskGroup) async {
+        guard let last = stream.frames.last else {
+            await perform(session.committed(token, at: clock.now()), &group)
+            return
+        }
+        await save(
+            token,
+            Result(
+                frame: last, measurement: stream.measurement, isDerived: stream.isDerived, others: Array(stream.frames.dropLast())),
+            &group)
+    }
+
+    private func save(_ token: FrameToken, _ result: Result, _ group: inout DiscardingTaskGroup) async {
+        if registrar.settings.confirmsBeforeCommit {
+            // The fault that a crash rig must find: the word first, the disk after.
+            await perform(session.committed(token, at: clock.now()), &group)
+            try? await Task.sleep(for: .milliseconds(20))
+        }
+        do throws(JournalError) {
+            try await commit(token, result)
+        } catch {
+            report(.commitRefused(device: device.id, reason: error.what))
+            unsaved.append(Unsaved(token: token, result: result))
+            await perform(session.refused(token, at: clock.now()), &group)
+            saveAgainLater(&group)
+            return
+        }
+        if !registrar.settings.confirmsBeforeCommit {
+            await perform(session.committed(token, at: clock.now()), &group)
+        }
+    }
+
+    private func saveAgainLater(_ group: inout DiscardingTaskGroup) {
+        let feed = feed
+        group.addTask {
+            try? await Task.sleep(for: Self.saveAgainAfter)
+            feed?.yield(.saveAgain)
+        }
+    }
+
+    /// Only while the link lasts, and only for a device whose word is not ours to withhold: the others send it again.
+    private func saveAgain(_ group: inout DiscardingTaskGroup) async {
+        guard outcome == nil else { return }
+        let waiting = unsaved
+        unsaved = []
+        for entry in waiting { await save(entry.token, entry.result, &group) }
+    }
+
+    private func commit(_ token: FrameToken, _ result: Result) async throws(JournalError) {
+        guard let key = device.key else { return }
+        let arrival = Registrar.Arrival(
+            frame: result.frame, measurement: result.measurement, decodeError: result.decodeError, device: device, key: key,
+            model: model, transfer: transfer, equalInTransfer: equalInTransfer, recordsInTransfer: recordsInTransfer + 1,
+            coincidence: coincidence, batteryPercent: batteryPercent, isDerived: result.isDerived)
+        let (registrar, words, side) = (registrar, sentWords, sideFrames + result.others)
+        let earlierOfTransfer = recordsInTransfer == 1 ? actsInTransfer : []
+        let registration = try await journal.write(.intake) { tx in
+            try Self.write(words: words, side: side, of: arrival, in: tx)
+            let registration = try registrar.register(arrival, in: tx)
+            // A second record says that the first, taken for live, may have come from memory.
+            for id in earlierOfTransfer {
+                if let act = try tx.act(id: id) { try registrar.decideAgain(act, time: true, in: tx) }
+            }
+            return registration
+        }
+        sentWords.removeAll()
+        sideFrames.removeAll()
+        openWords[token] = OpenWord(
+            frame: registration.frame, base: registration.base,
+            isDistinguished: result.measurement?.projection.distinguishes ?? true)
+        if !model.acknowledges.hasWord { wordLeft(token) }
+        recordsInTransfer += 1
+        switch registration {
+        case .act(let act):
+            actsInTransfer.append(act.id)
+            let took = clock.now().monotonic - result.frame.received.monotonic
+            report(.committed(device: device.id, subject: act.subject, state: act.state, took: took))
+        case .repeated: report(.suppressed(device: device.id))
+        case .kept(_, let reason): report(.kept(device: device.id, reason: reason))
+        }
+    }
+
+    private static func write(
+        words: [Int64], side: [Frame], of arrival: Registrar.Arrival, in tx: Transaction
+    ) throws(JournalError) {
+        for frame in words { try tx.setWord(.sent, frame: frame) }
+        for frame in side {
+            _ = try tx.insertFrame(frame, device: arrival.device.id, transfer: arrival.transfer, word: .none)
+        }
+    }
+
+    /// False where that it left must be on disk at once.
+    @discardableResult
+    private func wordLeft(_ token: FrameToken) -> Bool {
+        guard let open = openWords.removeValue(forKey: token) else { return true }
+        if let base = open.base { equalInTransfer[base, default: 0] += 1 }
+        guard model.acknowledges.hasWord else { return true }
+        if let frame = open.frame { sentWords.append(frame) }
+        report(.confirmed(device: device.id))
+        return open.isDistinguished
+    }
+
+    // MARK: Clocks
+
+    private func clockRead(_ face: LocalDateTime?, _ at: ClockReading) async {
+        if let face {
+            coincidence = ClockCoincidence(device: face, hub: at)
+            let hubFace = at.wall.milliseconds / 1_000 + Int64(at.offsetMinutes) * 60
+            report(.clockRead(device: device.id, hubAhead: .seconds(hubFace - face.secondsSince1970)))
+        } else {
+            report(.clockRead(device: device.id, hubAhead: nil))
+        }
+        await changeEpochs { epochs in observeClock(epochs: epochs, face: face, at: at) }
+    }
+
+    private func clockSet(_ before: LocalDateTime?, _ after: LocalDateTime, _ at: ClockReading) async {
+        if coincidence == nil { coincidence = ClockCoincidence(device: before ?? after, hub: at) }
+        report(.clockSet(device: device.id))
+        await changeEpochs { epochs in clockWasSet(epochs: epochs, before: before, after: after, at: at) }
+        await attempt { tx, subject in try tx.clear(.deviceClockWrong, subject: subject) }
+    }
+
+    /// Writes what a look at the device's clock changes, and decides again the times that rest on it.
+    private func changeEpochs(_ change: @escaping @Sendable ([ClockEpoch]) -> EpochChange) async {
+        let (registrar, id, acts, coincidence) = (registrar, device.id, actsInTransfer, coincidence)
+        await attempt { tx, _ in
+            let changed = change(try tx.clockEpochs(device: id))
+            try tx.apply(changed, device: id)
+            for act in acts {
+                guard var record = try tx.act(id: act) else { continue }
+                if record.coincidence == nil, let coincidence {
+                    record.coincidence = coincidence
+                    record = try tx.update(record)
+                }
+                try registrar.decideAgain(record, time: true, in: tx)
+            }
+            guard !changed.begun.isEmpty else { return }
+            for record in try tx.acts(ActFilter(device: id, heldReason: .timeUnknown), limit: 1_000) {
+                try registrar.decideAgain(record, time: true, in: tx)
+            }
+        }
+    }
+
+    // MARK: The device itself
+
+    private func identify(_ identity: DeviceIdentity, _ group: inout DiscardingTaskGroup) async {
+        let known = identity.completed(by: device.identity)
+        if device.key == nil {
+            guard let key = DeviceKey.enrol(known) else {
+                await attempt { tx, subject in
+                    try tx.raise(
+                        Condition(
+                            .unknownDevice, subject: subject, since: Instant(milliseconds: 0),
+                            reason: "The device gives no serial number, System ID or address: its readings could not be told apart."))
+                }
+                outcome = SessionOutcome(readings: 0, reason: .refused)
+                await bearer.close()
+                return
+            }
+            device.key = key
+            device.identity = known
+            await saveDevice()
+            report(.enrolled(device: device.id))
+            await perform(session.enrolled(at: clock.now()), &group)
+        } else {
+            if let key = DeviceKey.enrol(known), key != device.key, let serial = identity.serialNumber,
+                serial != device.identity.serialNumber
+            {
+                let now = clock.now().wall
+                await attempt { tx, subject in
+                    try tx.raise(
+                        Condition(
+                            .deviceError, subject: subject, since: now,
+                            reason: "Another device answers where this one was: add it under a name of its own."))
+                }
+                return
+            }
+            device.identity = known
+            await saveDevice()
+        }
+    }
+
+    private func battery(_ percent: Int) async {
+        batteryPercent = percent
+        device.batteryPercent = percent
+        let now = clock.now().wall
+        await saveDevice()
+        await attempt { tx, subject in
+            if percent <= Self.lowBatteryPercent {
+                try tx.raise(Condition(.batteryLow, subject: subject, since: now, reason: "The device reports \(percent) % charge."))
+            } else {
+                try tx.clear(.batteryLow, subject: subject)
+            }
+        }
+    }
+
+    private func saveDevice() async {
+        device.lastSeen = clock.now().wall
+        let record = device
+        await attempt { tx, _ in try tx.update(record) }
+    }
+
+    // MARK: Transfers
+
+    private func beginTransfer() async throws(JournalError) {
+        device.lastSeen = clock.now().wall
+        let (record, now) = (device, clock.now())
+        transfer = try await journal.write { tx in
+            try tx.update(record)
+            return try tx.beginTransfer(device: record.id, at: now)
+        }
+    }
+
+    private func nextTransfer() async {
+        await flush()
+        let (id, device, now) = (transfer, device.id, clock.now())
+        recordsInTransfer = 0
+        actsInTransfer.removeAll()
+        equalInTransfer.removeAll()
+        await attempt { tx, _ in try tx.endTransfer(id, outcome: "records-ended", at: now) }
+        do throws(JournalError) {
+            transfer = try await journal.write { tx in try tx.beginTransfer(device: device, at: now) }
+        } catch {
+            report(.commitRefused(device: device, reason: error.what))
+        }
+    }
+
+    private func endTransfer(_ ended: SessionOutcome) async throws(JournalError) {
+        let (id, now, subject) = (transfer, clock.now(), device.conditionSubject)
+        try await journal.write { tx in
+            try tx.endTransfer(id, outcome: ended.reason.name, at: now)
+            if ended.isWithoutReading, ended.reason != .peerEnded, ended.reason != .quiet {
+                try tx.raise(
+                    Condition(
+                        .connectedNoReading, subject: subject, since: now.wall,
+                        reason: "The device connected and gave no reading (\(ended.reason.name))."))
+            } else if !ended.isWithoutReading {
+                try tx.clear(.connectedNoReading, subject: subject)
+            }
+        }
+    }
+
+    /// Writes down what is left: words that went, frames that are no results.
+    private func flush() async {
+        let (words, side, transfer, id) = (sentWords, sideFrames, transfer, device.id)
+        guard !words.isEmpty || !side.isEmpty else { return }
+        await attempt { tx, _ in
+            for frame in words { try tx.setWord(.sent, frame: frame) }
+            for frame in side { _ = try tx.insertFrame(frame, device: id, transfer: transfer, word: .none) }
+        }
+        sentWords.removeAll()
+        sideFrames.removeAll()
+    }
+
+    /// A transaction that no word depends on: when it fails, that is reported and the link goes on.
+    private func attempt(_ body: @escaping @Sendable (Transaction, String) throws -> Void) async {
+        let subject = device.conditionSubject
+        do throws(JournalError) {
+            try await journal.write { tx in try body(tx, subject) }
+        } catch {
+            report(.commitRefused(device: device.id, reason: error.what))
+        }
+    }
+}

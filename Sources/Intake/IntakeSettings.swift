@@ -1,0 +1,38 @@
+public import Steward
+public import Vitals
+
+/// What intake needs to know besides journal and catalogue.
+public struct IntakeSettings: Sendable {
+    /// The programme's bounds: outside, a value goes out flagged (R4). The model's own are added.
+    public var ranges: [ValueRange]
+    /// The channel through which a receiver is told of a patient; `nil` where no such receiver is configured.
+    public var channel: @Sendable (_ receiver: String, _ patient: PatientAlias) -> String?
+    /// A fault for tests: gives the word before the commit. A crash rig must catch it.
+    public var confirmsBeforeCommit: Bool
+
+    public init(
+        ranges: [ValueRange] = [], channel: @escaping @Sendable (String, PatientAlias) -> String?, confirmsBeforeCommit: Bool = false
+    ) {
+        self.ranges = ranges
+        self.channel = channel
+        self.confirmsBeforeCommit = confirmsBeforeCommit
+    }
+}
+
+/// What intake tells the composition root: surrogate keys and codes, no health data (R8).
+public enum IntakeEvent: Sendable {
+    case connected(device: Int64)
+    case enrolled(device: Int64)
+    /// A new record is on disk, so many milliseconds after it came.
+    case committed(device: Int64, subject: SubjectID, state: ActState, took: Duration)
+    /// A stored record that is no reading: no result, or bytes that cannot be decoded (with the decoder's code).
+    case kept(device: Int64, reason: String)
+    /// The word left (R1).
+    case confirmed(device: Int64)
+    case suppressed(device: Int64)
+    case commitRefused(device: Int64, reason: String)
+    case clockRead(device: Int64, hubAhead: Duration?)
+    case clockSet(device: Int64)
+    case note(device: Int64, text: String)
+    case ended(device: Int64, readings: Int, reason: String)
+}

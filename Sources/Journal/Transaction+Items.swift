@@ -1,0 +1,218 @@
+import ExactJSON
+public import Steward
+public import Vitals
+
+/// What waits in a channel.
+public struct ChannelWork: Hashable, Sendable {
+    public var channel: String
+    /// Items that wait.
+    public var waiting: Int
+    /// Effective time of the oldest.
+    public var oldest: Instant
+}
+
+/// An act with waiting items, and the place in the queue to go on from.
+public struct ActCursor: Hashable, Sendable {
+    public var effective: Instant
+    public var act: Int64
+    public init(effective: Instant, act: Int64) {
+        self.effective = effective
+        self.act = act
+    }
+}
+
+public enum QueueOrder: Hashable, Sendable {
+    case oldestFirst, newestFirst
+}
+
+// MARK: Items
+
+extension Transaction {
+    private static let columns = """
+        item.id, item.act, item.reading, reading.subject, item.kind, item.receiver, item.channel, item.state, item.effective,
+        item.created, item.failures, item.sealed
+        """
+    private static let source = "item JOIN reading ON reading.id = item.reading"
+
+    /// Makes an obligation, waiting. `nil` where the receiver has one for this reading, kind and target already.
+    public func insertItem(
+        act: Int64, reading: ActRecord.ReadingID, kind: ItemRecord.Kind, receiver: String, channel: String, target: String = "",
+        effective: Instant, created: Instant
+    ) throws(JournalError) -> ItemRecord? {
+        let receiverID = try nameID(.receiver, receiver)
+        let blind = store.sealer.blind("item.target", target)
+        let isThere = try integer(
+            "SELECT id FROM item WHERE reading = ? AND receiver = ? AND kind = ? AND target = ?",
+            [reading.id, receiverID, kind.rawValue, blind])
+        guard isThere == nil else { return nil }
+        let item = ItemRecord(
+            id: try nextID("item"), act: act, reading: reading.id, readingSubject: reading.subject, kind: kind, receiver: receiver,
+            channel: channel, target: target, state: .waiting, reason: nil, effective: effective, created: created, serverFailures: 0,
+            serverReference: nil)
+        let channelID = try nameID(.channel, channel)
+        try registerChannel(channelID, receiver: receiverID)
+        try run(
+            """
+            INSERT INTO item (id, act, reading, kind, receiver, channel, target, state, effective, created, failures, sealed)
+            VALUES (?, ?, ?, ?, ?, ?, ?, 'waiting', ?, ?, 0, ?)
+            """,
+            [
+                item.id, act, reading.id, kind.rawValue, receiverID, channelID, blind, effective.milliseconds, created.milliseconds,
+                try sealed(item),
+            ])
+        change { tally in
+            tally.items[Tally.ItemKey(receiver: receiverID, state: "waiting"), default: 0] += 1
+            tally.waiting[channelID, default: 0] += 1
+        }
+        return item
+    }
+
+    public func item(id: Int64) throws(JournalError) -> ItemRecord? {
+        try first("SELECT \(Self.columns) FROM \(Self.source) WHERE item.id = ?", [id], item)
+    }
+
+    public func items(act: Int64) throws(JournalError) -> [ItemRecord] {
+        try all("SELECT \(Self.columns) FROM \(Self.source) WHERE item.act = ? ORDER BY item.id", [act], item)
+    }
+
+    /// Items of a state in the order of their ids.
+    /// - Parameter id: the last one of the page before.
+    public func items(
+        state: ItemState, receiver: String? = nil, after id: Int64 = 0, limit: Int
+    ) throws(JournalError) -> [ItemRecord] {
+        // What is settled is nearly all there is: walk by id. The rest is found by its state, where `settled` is NULL.
+        let isSettled = state == .delivered || state == .withdrawn
+        var condition = isSettled ? "+item.state = ? AND item.id > ?" : "item.state = ? AND item.settled IS NULL AND item.id > ?"
+        var values: [any SQLBindable] = [state.rawValue, id]
+        if let receiver {
+            guard let known = try knownNameID(.receiver, receiver) else { return [] }
+            condition += " AND item.receiver = ?"
+            values.append(known)
+        }
+        values.append(limit)
+        return try all("SELECT \(Self.columns) FROM \(Self.source) WHERE \(condition) ORDER BY item.id LIMIT ?", values, item)
+    }
+
+    /// Puts an item into a state.
+    /// - Parameters:
+    ///   - reason: a code without health data; replaces the one before, `nil` clears it.
+    ///   - serverReference: `nil` leaves it as it is, as with `serverFailures`.
+    ///   - at: now, where the state is final (delivered, withdrawn): retention counts from it.
+    public func setItem(
+        _ id: Int64, state: ItemState, reason: String? = nil, serverReference: String? = nil, serverFailures: Int? = nil,
+        at: Instant? = nil
+    ) throws(JournalError) {
+        guard var item = try item(id: id) else { throw .fault("item \(id) is not there") }
+        let before = item.state
+        item.state = state
+        item.reason = reason
+        if let serverReference { item.serverReference = serverReference }
+        if let serverFailures { item.serverFailures = serverFailures }
+        let isSettled = state == .delivered || state == .withdrawn
+        try run(
+            "UPDATE item SET state = ?, settled = ?, failures = ?, sealed = ? WHERE id = ?",
+            [
+                state.rawValue, isSettled ? (at ?? item.created).milliseconds : nil, item.serverFailures, try sealed(item), id,
+            ])
+        let receiver = try nameID(.receiver, item.receiver)
+        let channel = try nameID(.channel, item.channel)
+        change { tally in
+            tally.items[Tally.ItemKey(receiver: receiver, state: before.rawValue), default: 0] -= 1
+            tally.items[Tally.ItemKey(receiver: receiver, state: state.rawValue), default: 0] += 1
+            tally.waiting[channel, default: 0] += (state == .waiting ? 1 : 0) - (before == .waiting ? 1 : 0)
+        }
+    }
+
+    /// Moves an item to another channel of its receiver: its credential or patient context has changed.
+    public func setItem(_ id: Int64, channel: String) throws(JournalError) {
+        guard let item = try item(id: id) else { throw .fault("item \(id) is not there") }
+        let channelID = try nameID(.channel, channel)
+        let before = try nameID(.channel, item.channel)
+        try registerChannel(channelID, receiver: try nameID(.receiver, item.receiver))
+        try run("UPDATE item SET channel = ? WHERE id = ?", [channelID, id])
+        guard item.state == .waiting else { return }
+        change { tally in
+            tally.waiting[before, default: 0] -= 1
+            tally.waiting[channelID, default: 0] += 1
+        }
+    }
+
+    private func sealed(_ item: ItemRecord) throws(JournalError) -> [UInt8] {
+        let json = JSON.members([
+            "t": item.target.isEmpty ? nil : .string(item.target), "r": item.reason.map { .string($0) },
+            "s": item.serverReference.map { .string($0) },
+        ])
+        return try seal(json, "item", row: item.id)
+    }
+
+    private func item(_ row: Row) throws(JournalError) -> ItemRecord {
+        let id = row.integer(0)
+        let json = try open(row.blob(11), "item", row: id)
+        guard let kind = ItemRecord.Kind(rawValue: row.text(4)), let state = ItemState(rawValue: row.text(7)) else {
+            throw unreadable("item", "state", id)
+        }
+        return ItemRecord(
+            id: id, act: row.integer(1), reading: row.integer(2), readingSubject: SubjectID(bytes: row.blob(3)), kind: kind,
+            receiver: try name(row.integer(5)), channel: try name(row.integer(6)), target: json["t"]?.string ?? "", state: state,
+            reason: json["r"]?.string, effective: Instant(milliseconds: row.integer(8)),
+            created: Instant(milliseconds: row.integer(9)), serverFailures: row.int(10), serverReference: json["s"]?.string)
+    }
+}
+
+// MARK: The queue
+
+extension Transaction {
+    /// The channels of a receiver that have waiting items.
+    public func channels(receiver: String) throws(JournalError) -> [ChannelWork] {
+        guard let receiverID = try knownNameID(.receiver, receiver) else { return [] }
+        let waiting = try tally().waiting
+        let known = try all(
+            """
+            SELECT id, (SELECT min(effective) FROM item WHERE channel = channel.id AND state = 'waiting') FROM channel
+            WHERE receiver = ? ORDER BY id
+            """, [receiverID]
+        ) { row throws(JournalError) in (id: row.integer(0), oldest: row.optionalInteger(1)) }
+        var work: [ChannelWork] = []
+        for channel in known {
+            guard let oldest = channel.oldest else { continue }
+            work.append(
+                ChannelWork(
+                    channel: try name(channel.id), waiting: waiting[channel.id] ?? 0, oldest: Instant(milliseconds: oldest)))
+        }
+        return work
+    }
+
+    /// Acts that have waiting items in a channel, each once, in the order of their effective times.
+    /// - Parameter cursor: the last one of the page before.
+    public func nextActs(
+        channel: String, limit: Int, after cursor: ActCursor? = nil, order: QueueOrder = .oldestFirst
+    ) throws(JournalError) -> [ActCursor] {
+        guard let id = try knownNameID(.channel, channel) else { return [] }
+        var values: [any SQLBindable] = [id]
+        var condition = "channel = ? AND state = 'waiting'"
+        if let cursor {
+            condition += " AND (effective, act) \(order == .oldestFirst ? ">" : "<") (?, ?)"
+            values.append(cursor.effective.milliseconds)
+            values.append(cursor.act)
+        }
+        let direction = order == .oldestFirst ? "ASC" : "DESC"
+        values.append(limit)
+        return try all(
+            """
+            SELECT DISTINCT effective, act FROM item WHERE \(condition) ORDER BY effective \(direction), act \(direction) LIMIT ?
+            """, values
+        ) { row throws(JournalError) in
+            ActCursor(effective: Instant(milliseconds: row.integer(0)), act: row.integer(1))
+        }
+    }
+
+    public func waitingItems(act: Int64, channel: String) throws(JournalError) -> [ItemRecord] {
+        guard let id = try knownNameID(.channel, channel) else { return [] }
+        // The act has few items; the plus keeps SQLite from walking the channel's queue instead.
+        return try all(
+            """
+            SELECT \(Self.columns) FROM \(Self.source)
+            WHERE item.act = ? AND +item.channel = ? AND +item.state = 'waiting' ORDER BY item.id
+            """, [act, id], item)
+    }
+}

@@ -1,0 +1,14 @@
+/// What carries the PDUs of one connected device: an L2CAP socket in production, a socket pair with a simulated peripheral in demo and
+/// tests. The same bytes cross it.
+public protocol Bearer: Sendable {
+    /// Hands one PDU to the link, in the order of the calls.
+    ///
+    /// Returns when the kernel has taken it; throws when the link has ended.
+    func send(_ pdu: [UInt8]) async throws
+
+    /// Every PDU that came, in order; none is dropped, however long the reader takes. Ends when the link ends. One reader.
+    var incoming: AsyncStream<[UInt8]> { get }
+
+    /// Ends the link. Calling it again does nothing.
+    func close() async
+}

@@ -1,0 +1,123 @@
+import Catalogue
+import ExactJSON
+import Testing
+import Vitals
+
+@testable import Gateway
+
+/// A file of the project, from this file's own place.
+func projectFile(_ name: String) throws -> [UInt8] {
+    let path = #filePath.split(separator: "/").dropLast(3).reduce("") { $0 + "/" + $1 } + "/" + name
+    return try #require(TextFile.bytes(of: path), "cannot read \(path)")
+}
+
+/// Files that a test made up.
+struct MadeUpFiles: FileInspector {
+    var known: [String: FileStatus]
+    func status(of path: String) -> FileStatus? { known[path] }
+}
+
+@Suite struct ConfigurationTests {
+    @Test("the example is read without an error, and its values are the ones in it")
+    func example() throws {
+        let reading = Configuration.read(try projectFile("config/vitalgate.example.toml"), file: "example.toml")
+        #expect(reading.problems == [])
+        let configuration = try #require(reading.configuration)
+        #expect(configuration.keys == .credential("vitalgate-key"))
+        let receiver = try #require(configuration.receivers.first)
+        #expect(receiver.base == "https://fhir.example.org/r4")
+        #expect(receiver.authentication == .bearer(tokenFile: "/etc/vitalgate/regional-fhir.token"))
+        #expect(receiver.rounding == [.init(unit: .millimetreOfMercury, converted: 0, sent: nil)])
+        #expect(configuration.devices.map(\.bearer) == [.socket(path: "/run/vitalgate/cuff.sock")])
+        #expect(configuration.devices.first?.model.id == "and-ua-651ble")
+    }
+
+    @Test("each default in the example's comments is the default")
+    func defaults() throws {
+        // What is uncommented must change nothing but the keys that contradict each other or name things of one's own.
+        let text = String(decoding: try projectFile("config/vitalgate.example.toml"), as: UTF8.self)
+        let own = [
+            "system_id", "devices_directory", "file", "max_pages", "script", "certificate_file", "key_file", "proxy", "sent",
+            "address",
+        ]
+        let uncommented = text.split(separator: "\n", omittingEmptySubsequences: false).map { line -> Substring in
+            let body = line.dropFirst(2)
+            let key = body.prefix { $0.isLetter || $0 == "_" }
+            let isKey = line.hasPrefix("# ") && !key.isEmpty && body.dropFirst(key.count).hasPrefix(" = ")
+            return isKey && !own.contains(String(key)) ? body : line
+        }.joined(separator: "\n").replacing("# [test]", with: "[test]")
+        let plain = Configuration.read(text.utf8, file: "x").configuration
+        let whole = Configuration.read(uncommented.utf8, file: "x")
+        #expect(whole.problems == [])
+        #expect(uncommented != text)
+        #expect(whole.configuration == plain)
+    }
+
+    @Test("an empty file is a hub with every default")
+    func empty() throws {
+        let configuration = try #require(Configuration.read([UInt8](), file: "x").configuration)
+        #expect(configuration == Configuration())
+        #expect(configuration.storage.retentionDeliveredDays == 90)
+        #expect(configuration.hub.controlSocket == "/run/vitalgate/control.sock")
+    }
+
+    @Test("the schema has exactly the keys that the loader reads, and the example names each")
+    func schema() throws {
+        let schema = try JSON(parsing: try projectFile("config/vitalgate.schema.json"))
+        #expect(schemaKeys(schema).symmetricDifference(Configuration.allKeys) == [])
+        #expect(schemaWords(schema, "quantity") == Set(Quantity.Name.allCases.map(\.rawValue)))
+        #expect(schemaWords(schema, "level") == Set(Configuration.Log.Level.allCases.map(\.rawValue)))
+        #expect(schemaWords(schema, "format") == Set(Configuration.Log.Format.allCases.map(\.rawValue)))
+        #expect(schemaWords(schema, "unknown_outcome") == Set(Configuration.Receiver.UnknownOutcome.allCases.map(\.rawValue)))
+        #expect(schemaWords(schema, "order") == Set(Configuration.Receiver.Order.allCases.map(\.rawValue)))
+        #expect(schemaWords(schema, "kind") == Set(Configuration.Receiver.Kind.allCases.map(\.rawValue)))
+        let example = String(decoding: try projectFile("config/vitalgate.example.toml"), as: UTF8.self)
+        for key in Configuration.allKeys {
+            let last = key.split(separator: ".").last.map(String.init) ?? key
+            #expect(example.contains(last), "the example does not name \(key)")
+        }
+    }
+
+    @Test("a bound of the programme stands in place of the standard one of its quantity")
+    func bounds() throws {
+        let text = "[[programme.bound]]\nquantity = \"spo2\"\nunit = \"%\"\nlow = 88.50\nhigh = 100\n"
+        let bounds = try #require(Configuration.read(text.utf8, file: "x").configuration).programme.bounds
+        #expect(bounds.filter { $0.name == .spo2 }.map(\.low.description) == ["88.50"])
+        #expect(bounds.count == Configuration.Programme.standardBounds.count)
+    }
+
+    @Test("R8 what is understood names where secrets are and never what they are, and no problem shows one")
+    func r8_noSecretIsShown() {
+        let text = """
+            [keys]
+            token = "marker-7Qx"
+            password = "marker-7Qx"
+            [[receiver]]
+            name = "a"
+            kind = "phd"
+            base = "https://user:marker-7Qx@example.org"
+            proxy = "http://user:marker-7Qx@example.org"
+            api_key = "marker-7Qx"
+            """
+        let reading = Configuration.read(text.utf8, file: "x")
+        #expect(reading.errors.count == 5)
+        #expect(!reading.json.text.contains("marker-7Qx"))
+        #expect(!reading.problems.map(\.description).joined().contains("marker-7Qx"))
+    }
+
+    @Test(
+        "a URL is split as the courier needs it",
+        arguments: [
+            ("https://a.example/", "https://a.example", false),
+            ("HTTPS://a.example:8443/r4//", "https://a.example:8443/r4", false),
+            ("http://127.0.0.1:80/fhir", "http://127.0.0.1:80/fhir", true), ("http://[::1]:8080", "http://[::1]:8080", true),
+            ("http://127.9.9.9", "http://127.9.9.9", true), ("http://localhost", "http://localhost", false),
+            ("http://127.0.0.1.example.org", "http://127.0.0.1.example.org", false),
+            ("http://0127.0.0.1", "http://0127.0.0.1", true),
+        ])
+    func address(_ text: String, _ expected: String, _ isLoopback: Bool) throws {
+        let address = try WebAddress(text)
+        #expect(address.text == expected)
+        #expect(address.isLoopback == isLoopback)
+    }
+}

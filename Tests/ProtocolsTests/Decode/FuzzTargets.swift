@@ -1,0 +1,127 @@
+import ExactJSON
+import Protocols
+import Vitals
+
+/// What the fuzzer runs, one target per group of decoders, and the tests run on the kept corpus.
+///
+/// `Fuzz/fuzz.sh` compiles this file too. A broken promise ends in a trap, which is what the fuzzer looks for.
+enum FuzzTarget: String, CaseIterable {
+    case numbers, measurements, control, records, formats, json, att
+
+    func run(_ input: [UInt8]) {
+        switch self {
+        case .numbers: Self.numbers(input)
+        case .measurements: Self.measurements(input)
+        case .control: Self.control(input)
+        case .records: Self.records(input)
+        case .formats: Self.formats(input)
+        case .json: Self.json(input)
+        case .att: Self.att(input)
+        }
+    }
+
+    private static func numbers(_ input: [UInt8]) {
+        guard input.count >= 4 else { return }
+        let small = SFloat(bits: UInt16(input[0]) | UInt16(input[1]) << 8)
+        precondition(SFloat(small.value) == small)
+        let large = Float32Decimal(bits: input[..<4].reduce(0) { $0 << 8 | UInt32($1) })
+        precondition(Float32Decimal(large.value) == large)
+        if case .number(let number) = large.value {
+            _ = number.description
+            if let fit = SFloat(number), case .number(let same) = fit.value { precondition(same.isNumericallyEqual(to: number)) }
+        }
+    }
+
+    /// The first byte selects the characteristic.
+    private static func measurements(_ input: [UInt8]) {
+        guard let selector = input.first else { return }
+        let value = Array(input.dropFirst())
+        switch selector % 11 {
+        case 0: roundTrip(BloodPressureMeasurement.self, value)
+        case 1: roundTrip(IntermediateCuffPressure.self, value)
+        case 2: roundTrip(EnhancedBloodPressureMeasurement.self, value)
+        case 3: roundTrip(EnhancedIntermediateCuffPressure.self, value)
+        case 4: roundTrip(PulseOximeterSpotCheck.self, value)
+        case 5: roundTrip(PulseOximeterContinuous.self, value)
+        case 6: roundTrip(WeightMeasurement.self, value)
+        case 7: roundTrip(BodyCompositionMeasurement.self, value)
+        case 8: roundTrip(TemperatureMeasurement.self, value)
+        case 9: roundTrip(GlucoseMeasurement.self, value)
+        default: roundTrip(GlucoseContext.self, value)
+        }
+    }
+
+    private static func roundTrip<Value: MeasurementValue>(_ type: Value.Type, _ bytes: [UInt8]) {
+        do throws(DecodeError) {
+            let value = try Value(decoding: bytes)
+            precondition(value.encoded == bytes)
+            let measurement = value.measurement
+            precondition(measurement == value.measurement)
+            _ = measurement.json().bytes
+            _ = measurement.readings
+        } catch {
+            precondition(error.bytes == bytes && error.offset <= bytes.count)
+        }
+    }
+
+    private static func control(_ input: [UInt8]) {
+        guard let selector = input.first else { return }
+        let value = Array(input.dropFirst())
+        switch selector % 11 {
+        case 0: exact(RecordAccess.self, value)
+        case 1: exact(UserControlPoint.self, value)
+        case 2: exact(CurrentTime.self, value)
+        case 3: exact(DateTime.self, value)
+        case 4: exact(DateOfBirth.self, value)
+        case 5: exact(SystemID.self, value)
+        case 6: exact(CertificationData.self, value)
+        case 7: exact(PlugAndPlayID.self, value)
+        case 8: exact(UniqueDeviceIdentifier.self, value)
+        case 9: exact(PulseOximeterFeatures.self, value)
+        default: exact(BloodPressureFeature.self, value)
+        }
+    }
+
+    private static func exact<Value: CharacteristicValue>(_ type: Value.Type, _ bytes: [UInt8]) {
+        do throws(DecodeError) {
+            let value = try Value(decoding: bytes)
+            precondition(value.encoded == bytes)
+        } catch {
+            precondition(error.bytes == bytes && error.offset <= bytes.count)
+        }
+    }
+
+    /// Segments, each behind a byte of length.
+    private static func records(_ input: [UInt8]) {
+        var rest = input[...]
+        var segments: [[UInt8]] = []
+        while let length = rest.popFirst() {
+            segments.append(Array(rest.prefix(Int(length))))
+            rest = rest.dropFirst(Int(length))
+        }
+        for checksum in [BloodPressureRecord.Checksum.detected, .present, .absent] {
+            _ = (try? BloodPressureRecord(segments: segments, checksum: checksum))?.measurement.json().bytes
+        }
+    }
+
+    /// The first byte selects the format of the decode command.
+    private static func formats(_ input: [UInt8]) {
+        guard let selector = input.first else { return }
+        let entry = DecodeFormat.all[Int(selector) % DecodeFormat.all.count]
+        _ = (try? DecodeFormat.decode(format: entry.name, bytes: Array(input.dropFirst())))?.text
+    }
+
+    /// What was read is written and read again as the same.
+    private static func json(_ input: [UInt8]) {
+        guard let value = try? JSON(parsing: input) else { return }
+        // A large exponent is written in digits, more perhaps than the parser takes.
+        guard let again = try? JSON(parsing: value.bytes) else { return }
+        precondition(again.bytes == value.bytes)
+        _ = value.prettyText
+    }
+
+    private static func att(_ input: [UInt8]) {
+        guard let pdu = try? ATTPDU(decoding: input) else { return }
+        precondition((try? ATTPDU(decoding: pdu.bytes)) == pdu)
+    }
+}

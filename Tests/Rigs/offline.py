@@ -1,0 +1,67 @@
+#!/usr/bin/env python3
+"""Thirty days offline, ten readings a day, then a server that refuses half the time: all delivered, none twice.
+
+The hub's clock is scripted and moves on by a day every half second; the cuff's clock moves with it. The receiver is not there. After
+300 readings it appears and answers every other request with 429 or 503, and cuts some connections after it stored what they brought.
+What a month of failed attempts leaves in the database is printed.
+
+    offline.py [--days 30] [--seed N]
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+
+import report
+import rig
+
+PER_DAY = 10
+DAY = 86400
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--days", type=int, default=30)
+    parser.add_argument("--seed")
+    arguments = parser.parse_args()
+    seed = report.seed_of(arguments.seed)
+    print(f"seed {seed}", flush=True)
+    out = report.Report()
+    count = arguments.days * PER_DAY
+    with tempfile.TemporaryDirectory(prefix="offline-") as directory, rig.Rig(directory) as world:
+        try:
+            world.add_receiver(start=False)
+            world.move_clock(-arguments.days * DAY, "ntp")
+            world.add_cuff("cuff", count=count, seed=seed, interval=50, options=("--live", "--script", world.script), start=False)
+            world.configure()
+            world.start_daemon()
+            world.assign("cuff")
+            world.start_cuff("cuff")
+            for day in range(1, arguments.days + 1):
+                world.wait_confirmed("cuff", day * PER_DAY, 60)
+                world.move_clock((day - arguments.days) * DAY, "ntp")
+            out.check(f"{count} readings of {arguments.days} days were taken while offline", len(world.confirmed("cuff")) == count)
+            readings = world.operation("readings", limit=10 * count)
+            days = {reading["effective"][:10] for reading in readings if reading.get("effective")}
+            out.check("their times lie on as many days", len(days) >= arguments.days, len(days))
+            size = sum(os.path.getsize(os.path.join(world.state, name)) for name in os.listdir(world.state) if "ballast" not in name)
+            out.note(f"the state directory holds {size // 1024} KiB, {size // count} bytes a reading")
+
+            began = time.monotonic()
+            world.start_receiver("fhir", {"seed": seed, "refuse": 0.5, "statuses": [429, 503], "retryAfter": 0, "bare": 0.02, "cut": 0.02})
+            world.ask("outbox", "retry")
+            world.wait_delivered(420)
+            out.note(f"delivered in {time.monotonic() - began:.0f} s")
+            account = world.check_exactly_once(out)
+            refused = sum(one["status"] in (429, 503) for one in account.asked)
+            out.check("the server refused about half of the requests", 0.3 < refused / len(account.asked) < 0.7, f"{refused} of {len(account.asked)}")
+            world.stop_daemon()
+        except rig.RigError as error:
+            out.check("the run came to its end", False, error)
+    return out.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
