@@ -82,6 +82,7 @@ let package = Package(
         tests("FHIRTests", ["FHIR", "ExactJSON"]),
         tests("DestinationsTests", ["Destinations", "FHIR", "HTTPMessage", "Vitals", "ExactJSON"]),
         tests("EventLoopTests", ["EventLoop", "CLinux"]),
+        tests("SimulatorTests", ["Simulator", "ExactJSON", "HTTP", "HTTPMessage", "EventLoop", "CLinux"]),
         tests("HTTPTests", ["HTTP", "HTTPMessage", "EventLoop", "CLinux"]),
     ],
     swiftLanguageModes: [.v6]

@@ -9,5 +9,5 @@ set -euo pipefail
 source "$(dirname "$0")/../Scripts/common.sh"
 Scripts/setup.sh test
 build_release
-Scripts/venv.sh Tests/Judges/requirements.txt Benchmarks/requirements.txt
+Scripts/venv.sh Benchmarks/requirements.txt
 exec "$venv/bin/python" Benchmarks/bench.py "$@"

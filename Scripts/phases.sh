@@ -1,7 +1,7 @@
 # Runs the phases of a test run: times each, keeps its output in a log, adds up what it counted. Sourced after common.sh.
 #
-# A phase's command counts for itself by closing its output with `N passed, N failed, N skipped`. One that does not is counted as
-# one check by its exit status. A phase that ends with an error counts as failed even where its own count says otherwise.
+# A phase's command counts for itself by closing its output with `N passed, N failed, N skipped`. Of one that does not, its lines that
+# begin with ok, pass, FAIL or skip are counted, and where there are none, its exit status. A phase that ends with an error counts as failed even where its own count says otherwise.
 
 # shellcheck shell=bash
 passed=0 failed=0 skipped=0
@@ -23,8 +23,10 @@ phase() {
         s=0
         if [[ $counts == *skipped ]]; then s=$(sed -E 's/.*\b([0-9]+) skipped.*/\1/' <<<"$counts"); fi
     else
-        p=0 f=0 s=0
-        if ((status == 0)); then p=1; fi
+        p=$(grep -acE '^(ok - |pass  )' "$log" || true)
+        f=$(grep -acE '^(FAIL - |FAIL  )' "$log" || true)
+        s=$(grep -acE '^skip - ' "$log" || true)
+        if ((status == 0 && p + f + s == 0)); then p=1; fi
     fi
     if ((status != 0 && f == 0)); then f=1; fi
     passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
@@ -40,7 +42,7 @@ phase() {
     summary+=("$took $name")
     if [[ $verdict == FAILED ]]; then
         printf '  the end of %s (exit status %d):\n' "${log#"$root"/}" "$status"
-        { grep -aE '^FAIL - |^✘|error:' "$log" | head -n 20 || true; tail -n "${PHASE_TAIL:-25}" "$log"; } | sed 's/ skipped$/ skipped /; s/^/    /'
+        { grep -aE '^FAIL|^✘|error:' "$log" | head -n 20 || true; tail -n "${PHASE_TAIL:-25}" "$log"; } | sed 's/ skipped$/ skipped /; s/^/    /'
         return 1
     fi
     return 0

@@ -42,9 +42,7 @@ run "leak search" python3 Tests/Rigs/leak.py
 run "configuration errors" python3 Tests/Rigs/configerrors.py
 
 if [[ -f Tests/Rigs/systemd.sh ]]; then run "systemd unit" bash Tests/Rigs/systemd.sh; fi
-if wanted "judges"; then
-    if phase "python environment" Scripts/venv.sh Tests/Judges/requirements.txt Benchmarks/requirements.txt; then
-        phase "judges" env PATH="$venv/bin:$PATH" VITALGATE_PYTHON="$venv/bin/python" bash Tests/Judges/run.sh || true
-    fi
-fi
+# These bring their own Python packages, pinned, from PyPI (Tests/Judges/requirements.txt).
+run "judges" sh Tests/Judges/run.sh
+run "foreign receiver" python3 Tests/Rigs/foreign.py
 finish

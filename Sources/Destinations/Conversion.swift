@@ -75,7 +75,10 @@ public enum Conversion {
             let value: MeasuredValue
             switch member {
             case .number(let number): value = .number(number)
-            case .null: value = .special(entry?["special"]?.string.flatMap { SpecialValue(rawValue: $0) } ?? .notANumber)
+            case .null:
+                // `decode` writes a key for every field that the format has; `values` tells those that the frame had.
+                if json["values"] != nil, entry == nil { continue }
+                value = .special(entry?["special"]?.string.flatMap { SpecialValue(rawValue: $0) } ?? .notANumber)
             default: throw InputError("\"\(name.rawValue)\" is neither a number nor null")
             }
             let unit = entry?["unit"]?.string ?? (isPressure(name) ? json["unit"]?.string : nil) ?? defaultUnit(name)

@@ -82,12 +82,9 @@ public struct GatewayIdentity: Hashable, Sendable {
     public var softwareVersion: String
     public var serialNumber: String?
 
-    /// The release that this is.
-    public static let release = "0.1.0"
-
     public init(
         systemID: [UInt8]?, instance: String, manufacturer: String = "vitalgate", model: String = "vitalgate",
-        softwareVersion: String = GatewayIdentity.release, serialNumber: String? = nil
+        softwareVersion: String, serialNumber: String? = nil
     ) {
         self.systemID = systemID
         self.instance = instance

@@ -30,7 +30,7 @@ extension DeviceSession {
         case .some(.recordAccessControlPoint): receiveAnswer(value)
         case .some(.batteryLevel):
             if let percent = value.value.first { actions.append(.battery(Int(percent))) }
-            if let id = value.indication { perform(client.confirm(id), at: value.at) }
+            if let id = value.indication { perform(client.confirm(id, at: value.at.monotonic), at: value.at) }
         default:
             let role = type.map(profile.role) ?? .unrecognized
             if role == .unrecognized { actions.append(.note(.unrecognized(handle: value.handle))) }
@@ -88,7 +88,7 @@ extension DeviceSession {
     }
 
     private mutating func serviceChanged(_ value: Waiting) {
-        if let id = value.indication { perform(client.confirm(id), at: value.at) }
+        if let id = value.indication { perform(client.confirm(id, at: value.at.monotonic), at: value.at) }
         forgetMap(.serviceChanged)
         plan = [.discover, .model(.subscribe)] + plan
         if case .collecting = state { proceed(at: value.at) }
@@ -124,7 +124,7 @@ extension DeviceSession {
         lastActivity = max(lastActivity, value.at.monotonic)
         if let id = value.indication {
             // It says that the transfer is whole: the word on that waits for the last of its frames.
-            if pending.isEmpty { perform(client.confirm(id), at: value.at) } else { heldAnswers.append(id) }
+            if pending.isEmpty { perform(client.confirm(id, at: value.at.monotonic), at: value.at) } else { heldAnswers.append(id) }
         }
         let response = try? RecordAccess(decoding: value.value)
         if case .response(_, let outcome) = response { actions.append(.note(.records(outcome))) }

@@ -147,7 +147,7 @@ public struct DeviceSession: Sendable {
         return taken()
     }
 
-    /// One PDU came.
+    /// One PDU came at that moment. It may be handed in after what was done since, such as a commit that it waited behind.
     public mutating func receive(_ pdu: [UInt8], at now: ClockReading) -> [SessionAction] {
         if case .ended = state { return [] }
         perform(client.receive(pdu, at: now.monotonic), at: now)
@@ -165,7 +165,7 @@ public struct DeviceSession: Sendable {
         }
         if case .ended = state { return [] }
         lastActivity = max(lastActivity, now.monotonic)
-        if let indication = frame.indication { perform(client.confirm(indication), at: now) }
+        if let indication = frame.indication { perform(client.confirm(indication, at: now.monotonic), at: now) }
         if pending.isEmpty { allCommitted(at: now) }
         return taken()
     }
@@ -176,11 +176,13 @@ public struct DeviceSession: Sendable {
     /// is none, nothing is closed: the caller tries again while the link lasts and then calls ``committed(_:at:)``.
     public mutating func refused(_ token: FrameToken, at now: ClockReading) -> [SessionAction] {
         if case .ended = state { return [] }
-        guard pending[token] != nil else { return [] }
+        guard let frame = pending[token] else { return [] }
         actions.append(.note(.commitRefused(token)))
         switch model.acknowledges {
-        case .confirmation, .response, .command, .none: end(.refused)
         case .disconnect, .link: break
+        case .command, .response: end(.refused)
+        // Of a notification there is no word to withhold, and it would not come again.
+        case .confirmation, .none: if frame.indication != nil { end(.refused) }
         }
         return taken()
     }
@@ -242,7 +244,7 @@ public struct DeviceSession: Sendable {
             case .notified(let handle, let value): receiveValue(Waiting(handle: handle, value: value, at: now))
             case .indicated(let id, let handle, let value):
                 receiveValue(Waiting(handle: handle, value: value, indication: id, at: now))
-            case .repeated(let id): if let token = tokens[id] { actions.append(.note(.repeated(token))) }
+            case .repeated(let id): actions.append(.note(.repeated(tokens[id])))
             case .confirmed(let ids):
                 let given = ids.compactMap { tokens.removeValue(forKey: $0) }
                 if model.acknowledges == .confirmation { actions += given.map(SessionAction.confirmed) }
@@ -290,7 +292,7 @@ public struct DeviceSession: Sendable {
     }
 
     private mutating func allCommitted(at now: ClockReading) {
-        for id in heldAnswers { perform(client.confirm(id), at: now) }
+        for id in heldAnswers { perform(client.confirm(id, at: now.monotonic), at: now) }
         heldAnswers.removeAll()
         switch state {
         case .finishing(let reason): end(reason)
@@ -326,7 +328,8 @@ public struct DeviceSession: Sendable {
 
     private mutating func taken() -> [SessionAction] {
         let deadline = deadline
-        if let deadline, deadline != announcedWake { actions.append(.wake(at: deadline)) }
+        // First, so that a caller that commits while it performs what follows ends with the newest wish.
+        if let deadline, deadline != announcedWake { actions.insert(.wake(at: deadline), at: 0) }
         announcedWake = deadline
         defer { actions.removeAll() }
         return actions

@@ -124,8 +124,8 @@ public enum SessionNote: Hashable, Sendable {
     case recordsTimedOut
     /// The device holds another number of records than were received: nothing is deleted.
     case deleteWithheld
-    /// The device repeated an indication that is not yet confirmed.
-    case repeated(FrameToken)
+    /// The device repeated an indication whose confirmation had not left; `nil` where that was for no stored frame.
+    case repeated(FrameToken?)
     /// A value of an attribute that the driver has no name for.
     case unrecognized(handle: UInt16)
     case commitRefused(FrameToken)

@@ -161,6 +161,8 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
 
     /// Asks the thread to end. It runs the jobs that wait, lets go of all handlers, closes the loop's own descriptors (not the
     /// watched ones, which are their owners') and returns. Calling it again does nothing.
+    ///
+    /// End the loop's users first: an exchange or a read that waits for a descriptor then waits for ever.
     public func stop() {
         shared.withLock { shared in
             guard shared.phase == .running else { return }

@@ -61,7 +61,8 @@ extension JSON {
         out.append(contentsOf: repeatElement(UInt8(ascii: " "), count: level * 2))
     }
 
-    /// Plain digits, as people and FHIR servers expect them; with an exponent where they would be more than a reader of ours takes.
+    /// Plain digits, as people and FHIR servers expect them; with an exponent where they would be more than a reader of ours
+    /// takes.
     private static func write(number: ExactDecimal, to out: inout [UInt8]) {
         let text = number.description
         let isLong = number.exponent > 0 && text.utf8.count > 18

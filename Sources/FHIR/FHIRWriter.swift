@@ -12,6 +12,7 @@ public struct FHIRWriter: Sendable {
 
     // MARK: Structure
 
+    @inline(__always)
     public mutating func object(_ content: (inout FHIRWriter) -> Void) {
         open(UInt8(ascii: "{"))
         content(&self)
@@ -103,15 +104,17 @@ public struct FHIRWriter: Sendable {
     }
 
     private mutating func quote(_ text: String) {
-        let isPlain = text.utf8.allSatisfy { $0 >= 0x20 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") && $0 != 0x7F }
-        if isPlain {
+        let isWritten: Bool? = text.utf8.withContiguousStorageIfAvailable { buffer in
+            for byte in buffer where byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") || byte == 0x7F {
+                return false
+            }
             bytes.append(UInt8(ascii: "\""))
-            bytes.append(contentsOf: text.utf8)
+            bytes.append(contentsOf: buffer)
             bytes.append(UInt8(ascii: "\""))
-        } else {
-            // The escapes of the exact JSON room, so that both writers agree.
-            bytes.append(contentsOf: JSON.string(text).bytes)
+            return true
         }
+        // The escapes of the exact JSON room, so that both writers agree.
+        if isWritten != true { bytes.append(contentsOf: JSON.string(text).bytes) }
     }
 }
 

@@ -94,6 +94,7 @@ public actor Journal {
     ///
     /// - Parameter body: `throws` is untyped because Swift 6.3 infers no typed throws for closures; an error that is no
     ///   ``JournalError`` rolls back too and becomes ``JournalError/fault(_:)``, so return a value for an outcome of your own.
+    @discardableResult
     public func write<T: Sendable>(
         _ urgency: Urgency = .ordinary, _ body: @Sendable (Transaction) throws -> T
     ) throws(JournalError) -> T {

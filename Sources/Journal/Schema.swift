@@ -42,12 +42,11 @@ enum Schema {
         CREATE INDEX reading_act ON reading (act);
         -- settled: when it was delivered or withdrawn.
         CREATE TABLE item (
-            id INTEGER PRIMARY KEY, act INTEGER NOT NULL REFERENCES act, reading INTEGER NOT NULL REFERENCES reading,
+            id INTEGER PRIMARY KEY, act INTEGER NOT NULL, reading INTEGER NOT NULL REFERENCES reading,
             kind TEXT NOT NULL, receiver INTEGER NOT NULL, channel INTEGER NOT NULL, target BLOB NOT NULL, state TEXT NOT NULL,
             effective INTEGER NOT NULL, created INTEGER NOT NULL, settled INTEGER, failures INTEGER NOT NULL, sealed BLOB NOT NULL,
             UNIQUE (reading, receiver, kind, target)) STRICT;
-        CREATE INDEX item_act ON item (act);
-        CREATE INDEX item_state ON item (state, settled);
+        CREATE INDEX item_state ON item (state, receiver, settled);
         CREATE INDEX item_waiting ON item (channel, effective, act) WHERE state = 'waiting';
         -- body: the frozen request's body; NULL once retention has dropped it.
         CREATE TABLE dispatch (

@@ -72,7 +72,7 @@ extension Transaction {
     }
 
     public func items(act: Int64) throws(JournalError) -> [ItemRecord] {
-        try all("SELECT \(Self.columns) FROM \(Self.source) WHERE item.act = ? ORDER BY item.id", [act], item)
+        try all("SELECT \(Self.columns) FROM \(Self.source) WHERE reading.act = ? ORDER BY item.id", [act], item)
     }
 
     /// Items of a state in the order of their ids.
@@ -80,17 +80,26 @@ extension Transaction {
     public func items(
         state: ItemState, receiver: String? = nil, after id: Int64 = 0, limit: Int
     ) throws(JournalError) -> [ItemRecord] {
-        // What is settled is nearly all there is: walk by id. The rest is found by its state, where `settled` is NULL.
-        let isSettled = state == .delivered || state == .withdrawn
-        var condition = isSettled ? "+item.state = ? AND item.id > ?" : "item.state = ? AND item.settled IS NULL AND item.id > ?"
-        var values: [any SQLBindable] = [state.rawValue, id]
+        var receivers = try receiverIDs()
         if let receiver {
             guard let known = try knownNameID(.receiver, receiver) else { return [] }
-            condition += " AND item.receiver = ?"
-            values.append(known)
+            receivers = [known]
         }
-        values.append(limit)
-        return try all("SELECT \(Self.columns) FROM \(Self.source) WHERE \(condition) ORDER BY item.id LIMIT ?", values, item)
+        // What is settled is nearly all there is: walk by id. The rest is found by its state, where `settled` is NULL.
+        let isSettled = state == .delivered || state == .withdrawn
+        let condition = isSettled ? "+item.state = ? AND +item.receiver = ?" : "item.state = ? AND item.receiver = ? AND settled IS NULL"
+        var items: [ItemRecord] = []
+        for receiver in receivers {
+            items += try all(
+                "SELECT \(Self.columns) FROM \(Self.source) WHERE \(condition) AND item.id > ? ORDER BY item.id LIMIT ?",
+                [state.rawValue, receiver, id, limit], item)
+        }
+        return Array(items.sorted { $0.id < $1.id }.prefix(limit))
+    }
+
+    /// Receivers that were ever owed something; a handful.
+    func receiverIDs() throws(JournalError) -> [Int64] {
+        try all("SELECT DISTINCT receiver FROM channel ORDER BY receiver") { row throws(JournalError) in row.integer(0) }
     }
 
     /// Puts an item into a state.
@@ -212,7 +221,7 @@ extension Transaction {
         return try all(
             """
             SELECT \(Self.columns) FROM \(Self.source)
-            WHERE item.act = ? AND +item.channel = ? AND +item.state = 'waiting' ORDER BY item.id
+            WHERE reading.act = ? AND +item.channel = ? AND +item.state = 'waiting' ORDER BY item.id
             """, [act, id], item)
     }
 }

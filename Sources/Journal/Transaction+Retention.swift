@@ -5,17 +5,27 @@ public import Vitals
 extension Transaction {
     /// Acts that some receiver has, that no receiver is owed, and whose last item was settled before a moment; the longest settled first.
     public func purgeCandidates(deliveredBefore moment: Instant, limit: Int) throws(JournalError) -> [Int64] {
-        try all(
-            """
-            SELECT DISTINCT act FROM item AS delivered
-            WHERE state = 'delivered' AND settled < ?1
-                AND (SELECT state IN ('ready', 'retracted') FROM act WHERE act.id = delivered.act)
-                AND NOT EXISTS (
-                    SELECT 1 FROM item AS other WHERE other.act = delivered.act AND (other.settled IS NULL OR other.settled >= ?1))
-            ORDER BY settled LIMIT ?2
-            """, [moment.milliseconds, limit]
-        ) { row throws(JournalError) in row.integer(0) }
+        var candidates: [(settled: Int64, act: Int64)] = []
+        for receiver in try receiverIDs() {
+            candidates += try all(
+                """
+                SELECT settled, act FROM item AS delivered
+                WHERE state = 'delivered' AND receiver = ?1 AND settled < ?2
+                    AND (SELECT state IN ('ready', 'retracted') FROM act WHERE act.id = delivered.act)
+                    AND NOT EXISTS (
+                        SELECT 1 FROM reading JOIN item AS other ON other.reading = reading.id
+                        WHERE reading.act = delivered.act AND (other.settled IS NULL OR other.settled >= ?2))
+                ORDER BY settled LIMIT ?3
+                """, [receiver, moment.milliseconds, limit * Self.readingsAtMost]
+            ) { row throws(JournalError) in (row.integer(0), row.integer(1)) }
+        }
+        var acts: [Int64] = []
+        for candidate in candidates.sorted(by: { $0 < $1 }) where !acts.contains(candidate.act) { acts.append(candidate.act) }
+        return Array(acts.prefix(limit))
     }
+
+    /// An act has at most so many readings at one receiver, each with an item or two.
+    private static let readingsAtMost = 8
 
     /// Removes acts with their readings, items, frames and the requests that carried nothing else. A tombstone of each identity stays for
     /// ever, so that a device that sends it again adds nothing (R3). Some ten statements an act: give a few at a time.
@@ -54,7 +64,11 @@ extension Transaction {
     }
 
     private func purgeItems(of act: Int64) throws(JournalError) {
-        let items = try all("SELECT id, receiver, state, channel FROM item WHERE act = ?", [act]) { row throws(JournalError) in
+        let items = try all(
+            """
+            SELECT item.id, receiver, state, channel FROM reading JOIN item ON item.reading = reading.id WHERE reading.act = ?
+            """, [act]
+        ) { row throws(JournalError) in
             (id: row.integer(0), key: Tally.ItemKey(receiver: row.integer(1), state: row.text(2)), channel: row.integer(3))
         }
         for item in items {

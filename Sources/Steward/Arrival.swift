@@ -17,18 +17,19 @@ public enum ArrivalDecision: Hashable, Sendable {
 
 /// What the decision on an arrival asks of the store, within the transaction that stores the frame.
 ///
-/// A *transfer* is one sending of a device's records: a connection, or one Record Access Control Point procedure in it. A request that
-/// is made again on the same link begins another, else its records would count as equals of the first.
+/// A *transfer* is one sending of a device's records: a connection, or one Record Access Control Point procedure in it. A request
+/// that is made again on the same link begins another, else its records would count as equals of the first.
 public protocol ArrivalFacts {
     associatedtype Failure: Error
     /// Whether there is an act or a tombstone of it.
     func isKnown(_ identity: ReadingIdentity) throws(Failure) -> Bool
-    /// How many earlier frames of this transfer have this base, repeats included, and their word is known to have been sent or the device
-    /// takes none. A frame without the word may come twice on one link, and is then the same record.
+    /// How many earlier frames of this transfer have this base, repeats included, and their word is known to have been sent or
+    /// the device takes none. A frame without the word may come twice on one link, and is then the same record.
     func equalInTransfer(_ base: [UInt8]) throws(Failure) -> Int
     /// How many acts and tombstones have this base.
     func equalEver(_ base: [UInt8]) throws(Failure) -> Int
-    /// The last frame stored of this device before this one, in whichever transfer.
+    /// The last frame of a record stored of this device before this one, in whichever transfer. Not an intermediate value or a sample of
+    /// a stream: they come between a record and its repeat.
     func lastFrame() throws(Failure) -> LastFrame?
 }
 
@@ -49,9 +50,9 @@ public struct LastFrame: Hashable, Sendable {
 
 /// Decides whether an arrived record is a new one (R3). The hub's clock has no part in it.
 ///
-/// A record with a timestamp or a sequence number is known by what the device stores of it; the n-th equal one within a transfer is the
-/// n-th everywhere. A record without either can be told from a repeat only by the word: it is the last frame again if the device
-/// never got the word for that one. Otherwise the device took a new measurement, or, for a model of which nothing is
+/// A record with a timestamp or a sequence number is known by what the device stores of it; the n-th equal one within a transfer
+/// is the n-th everywhere. A record without either can be told from a repeat only by the word: it is the last frame again if the
+/// device never got the word for that one. Otherwise the device took a new measurement, or, for a model of which nothing is
 /// known, may have.
 ///
 /// - Parameter isModelKnown: false for the generic entries of the catalogue.

@@ -1,6 +1,7 @@
 public import Vitals
 
-/// Exponential back-off with full jitter: a random time up to a ceiling that doubles, so that a thousand hubs do not come back to a server in step.
+/// Exponential back-off with full jitter: a random time up to a ceiling that doubles, so that a thousand hubs do not come back to
+/// a server in step.
 ///
 /// Marc Brooker, "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015).
 public struct BackOff: Hashable, Sendable {

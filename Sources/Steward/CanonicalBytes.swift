@@ -1,5 +1,5 @@
-/// An encoding in which no two different lists of fields look alike: every field is its length (4 bytes, most significant first) and its
-/// bytes. What is hashed into an identity goes through here, so the layout is frozen by the vectors in the tests.
+/// An encoding in which no two different lists of fields look alike: every field is its length (4 bytes, most significant first)
+/// and its bytes. What is hashed into an identity goes through here, so the layout is frozen by the vectors in the tests.
 struct CanonicalBytes {
     private(set) var bytes: [UInt8] = []
 

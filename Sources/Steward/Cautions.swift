@@ -1,7 +1,8 @@
 public import ExactJSON
 public import Vitals
 
-/// The values within which a quantity needs no second look, both ends included: what a model is stated to measure, or a programme's bounds.
+/// The values within which a quantity needs no second look, both ends included: what a model is stated to measure, or a
+/// programme's bounds.
 public struct ValueRange: Hashable, Sendable {
     public var name: Quantity.Name
     public var unit: UCUM
@@ -15,8 +16,8 @@ public struct ValueRange: Hashable, Sendable {
         self.high = high
     }
 
-    /// Whether the quantity is this one and outside, compared exactly in the range's unit. A value that the device did not measure is not
-    /// outside, and one in a unit that does not convert cannot be judged.
+    /// Whether the quantity is this one and outside, compared exactly in the range's unit. A value that the device did not
+    /// measure is not outside, and one in a unit that does not convert cannot be judged.
     public func excludes(_ quantity: Quantity) -> Bool {
         guard quantity.name == name, let number = quantity.converted(to: unit)?.value.number else { return false }
         return number.compare(low) < 0 || number.compare(high) > 0

@@ -25,17 +25,18 @@ public struct EpochChange: Hashable, Sendable {
 
 /// How far a device's clock may be from where it should be and still count as having run undisturbed.
 ///
-/// Ours, not a standard's. 2 minutes: faces that show whole minutes (1 min) and a slow answer to the read. 30 s for each day since the last
-/// look: a watch crystal is off by 20 parts in a million (1.7 s a day), cheap ones in the cold by up to 20 s a day. Never more than
-/// 25 minutes, so that the smallest step of summer time anywhere (30 minutes, Lord Howe Island) is always seen as a jump. A crystal that is worse
-/// begins epochs too often; the cost is a reading held now and then, not a wrong time.
+/// Ours, not a standard's. 2 minutes: faces that show whole minutes (1 min) and a slow answer to the read. 30 s for each day
+/// since the last look: a watch crystal is off by 20 parts in a million (1.7 s a day), cheap ones in the cold by up to 20 s a
+/// day. Never more than 25 minutes, so that the smallest step of summer time anywhere (30 minutes, Lord Howe Island) is always
+/// seen as a jump. A crystal that is worse begins epochs too often; the cost is a reading held now and then, not a wrong time. A
+/// step below the tolerance is taken for drift, and the times since the look before are wrong by as little.
 func driftTolerance(after elapsed: Duration) -> Duration {
     let days = Double(abs(elapsed.milliseconds)) / 86_400_000
     return min(.seconds(120) + .milliseconds(Int64(days * 30_000)), .seconds(25 * 60))
 }
 
-/// Files a look at a device's clock: the open epoch goes on with a fresher coincidence (which keeps drift out of later corrections), or the clock
-/// is not where it should be and a new epoch began somewhere since the last look.
+/// Files a look at a device's clock: the open epoch goes on with a fresher coincidence (which keeps drift out of later
+/// corrections), or the clock is not where it should be and a new epoch began somewhere since the last look.
 ///
 /// - Parameters:
 ///   - epochs: all of the device, oldest first.
@@ -59,7 +60,8 @@ public func observeClock(epochs: [ClockEpoch], face: LocalDateTime?, at now: Clo
 /// Files that the hub set a device's clock: the open epoch ends there and a new one begins.
 ///
 /// - Parameters:
-///   - before: what it showed just before, as R5 demands; `nil` only where the device's clock cannot be read. It is filed as a look
+///   - before: what it showed just before, as R5 demands; `nil` only where the device's clock cannot be read. It is filed as a
+///   look
 ///     first, so a jump since the last look is not taken for part of the old epoch.
 ///   - after: what it was set to.
 ///   - at: the hub's clock at that moment.

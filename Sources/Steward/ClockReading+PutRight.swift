@@ -1,8 +1,8 @@
 public import Vitals
 
 extension ClockReading {
-    /// This look at the clock as it would have been with the wall clock right (R5): the wall time of a synchronised look in the same boot,
-    /// moved by the monotonic time between the two.
+    /// This look at the clock as it would have been with the wall clock right (R5): the wall time of a synchronised look in the
+    /// same boot, moved by the monotonic time between the two.
     ///
     /// - Returns: itself where it was synchronised already; `nil` where the other is of another boot or vouches for nothing.
     public func putRight(by other: ClockReading, zone: some Zone) -> ClockReading? {
@@ -25,8 +25,8 @@ extension ClockCoincidence {
         hub.putRight(by: other, zone: zone).map { ClockCoincidence(device: device, hub: $0) }
     }
 
-    /// Hub time at which the device's clock showed `face`, if it ran undisturbed in between. Computed in elapsed device time, so no zone and no summer
-    /// time takes part.
+    /// Hub time at which the device's clock showed `face`, if it ran undisturbed in between. Computed in elapsed device time, so
+    /// no zone and no summer time takes part.
     func instant(showing face: LocalDateTime) -> Instant {
         hub.wall + .seconds(face.secondsSince1970 - device.secondsSince1970)
     }

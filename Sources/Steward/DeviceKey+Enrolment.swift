@@ -2,13 +2,13 @@ import Crypto
 public import Vitals
 
 extension DeviceKey {
-    /// The key of a device from what it says of itself, the same on every hub (R3). Compute it once, at enrolment, and freeze it: a
-    /// later firmware may fill in a serial number, and the device's readings must stay one family.
+    /// The key of a device from what it says of itself, the same on every hub (R3). Compute it once, at enrolment, and freeze it:
+    /// a later firmware may fill in a serial number, and the device's readings must stay one family.
     ///
     /// The first of these that is there: manufacturer, model and serial number (all three); System ID; identity address. Text is
     /// trimmed of NULs, white space and control characters, which devices pad their strings with. A serial number of one repeated
-    /// character (`000000`, `-`) and a System ID of all zeros or all ones are factory defaults that many devices share, and count as
-    /// absent: two cuffs under one key would take each other's readings for repeats.
+    /// character (`000000`, `-`) and a System ID of all zeros or all ones are factory defaults that many devices share, and count
+    /// as absent: two cuffs under one key would take each other's readings for repeats.
     ///
     /// - Returns: `serial-`, `system-id-` or `address-` and 32 hex digits, which tell nothing of the device; `nil` where nothing
     ///   identifies it, and then no reading of it can be told from another's.
@@ -37,7 +37,9 @@ extension DeviceKey {
 
     private static func canonical(_ text: String?) -> String? {
         guard let scalars = text?.unicodeScalars else { return nil }
-        let isPadding = { (scalar: Unicode.Scalar) in scalar.value < 0x20 || scalar.value == 0x7F || scalar.properties.isWhitespace }
+        let isPadding = { (scalar: Unicode.Scalar) in
+            scalar.value < 0x20 || scalar.value == 0x7F || scalar.properties.isWhitespace
+        }
         guard let first = scalars.firstIndex(where: { !isPadding($0) }), let last = scalars.lastIndex(where: { !isPadding($0) })
         else { return nil }
         return String(scalars[first...last])

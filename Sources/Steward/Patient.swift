@@ -22,7 +22,8 @@ public enum Verification: Hashable, Sendable {
 
 /// Somebody else uses the device once.
 ///
-/// Pass an open one on until the next begins, also when its time is over: a record that was taken in it and is sent later is still the guest's. After its one act pass ``none``.
+/// Pass an open one on until the next begins, also when its time is over: a record that was taken in it and is sent later is
+/// still the guest's. After its one act pass ``none``.
 public enum GuestMode: Hashable, Sendable {
     case none
     case open(since: ClockReading)
@@ -73,8 +74,8 @@ public func decidePatient(
 private func isGuests(time: TimeDecision, received: ClockReading, guest: GuestMode) -> Bool {
     guard case .open(let since) = guest else { return false }
     if case .effective(let effective, let basis, _) = time, since.isSynchronised {
-        // Error on the guest's side: a stamp cut to the minute may fall before the moment at which the mode began, and a patient's
-        // reading taken for a guest's can be assigned, a guest's in a patient's chart cannot be unread.
+        // Error on the guest's side: a stamp cut to the minute may fall before the moment at which the mode began, and a
+        // patient's reading taken for a guest's can be assigned, a guest's in a patient's chart cannot be unread.
         let start = since.wall - inaccuracy(of: basis)
         return effective.instant >= start && effective.instant <= since.wall + GuestMode.limit
     }
@@ -115,7 +116,8 @@ private func covering(_ instant: Instant, _ assignments: [Assignment], _ userInd
     return (own.isEmpty ? covering : own).max { ($0.from, $0.id) < ($1.from, $1.id) }
 }
 
-/// How far a time may be from the true one: a device's stamp by the minute that many of them cut to; the hub's own and a person's word not at all.
+/// How far a time may be from the true one: a device's stamp by the minute that many of them cut to; the hub's own and a person's
+/// word not at all.
 private func inaccuracy(of basis: TimeBasis) -> Duration {
     switch basis {
     case .received, .stated: .zero

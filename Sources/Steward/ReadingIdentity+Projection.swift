@@ -8,9 +8,9 @@ extension ReadingIdentity {
             base: Self.base(device: device, kind: kind, userIndex: userIndex, projection: projection), ordinal: ordinal)
     }
 
-    /// What equal records share: SHA-256, 32 bytes, over the domain `vitalgate.reading/1`, device key, kind, user index, the codec with
-    /// its version, and the projection, each with its length in front. Frozen: another byte here makes every memory that is sent
-    /// again a set of new readings.
+    /// What equal records share: SHA-256, 32 bytes, over the domain `vitalgate.reading/1`, device key, kind, user index, the
+    /// codec with its version, and the projection, each with its length in front. Frozen: another byte here makes every memory
+    /// that is sent again a set of new readings.
     public static func base(
         device: DeviceKey, kind: Measurement.Kind, userIndex: Int?, projection: StoredProjection
     ) -> [UInt8] {

@@ -94,8 +94,8 @@ public enum ReleaseDecision: Hashable, Sendable {
 
 /// Decides at the moment of sending whether a receiver may have an item (R7).
 ///
-/// What ends the obligation comes before what delays it: a refusal acts at once, also on what is waiting for something else. A correction
-/// is owed wherever the wrong reading is, so neither refusal nor the end of a period stops it; it only waits.
+/// What ends the obligation comes before what delays it: a refusal acts at once, also on what is waiting for something else. A
+/// correction is owed wherever the wrong reading is, so neither refusal nor the end of a period stops it; it only waits.
 public func decideRelease(_ facts: ReleaseFacts, now: ClockReading) -> ReleaseDecision {
     if !facts.isCorrection, let reason = withdrawal(facts, now: now) { return .withdraw(reason) }
     if facts.isHeld { return .wait(.hold) }

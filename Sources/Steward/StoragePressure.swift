@@ -2,10 +2,11 @@ public import Vitals
 
 /// What the hub does as its disk fills (R9): gently, in a stated order, and back by itself.
 ///
-/// `low` reclaims space, one step a look, so that a look between shows whether it sufficed: delivered readings past retention, then
-/// device logs, then the detail of attempts; then from the start, because time has made more of them old. `full` also
-/// releases the ballast file, so that the write-ahead log can be checkpointed and rows be deleted (both need room first), and stops
-/// taking readings: devices keep what is not confirmed, and their batteries are not spent on connections that cannot end well.
+/// `low` reclaims space, one step a look, so that a look between shows whether it sufficed: delivered readings past retention,
+/// then device logs, then the detail of attempts; then from the start, because time has made more of them old. `full` also
+/// releases the ballast file, so that the write-ahead log can be checkpointed and rows be deleted (both need room first), and
+/// stops taking readings: devices keep what is not confirmed, and their batteries are not spent on connections that cannot end
+/// well.
 public struct StoragePressure: Hashable, Sendable {
     public enum Level: String, Hashable, Sendable, CaseIterable {
         case ok, low, full

@@ -4,7 +4,8 @@ public import Vitals
 extension SubjectID {
     /// The public id of an act or of one of its readings: the same for ever, opaque to whoever has not the hub's key.
     ///
-    /// HMAC-SHA-256 of the identity and the part under the key, the first 16 bytes as a UUID of version 8 (RFC 9562, section 5.8).
+    /// HMAC-SHA-256 of the identity and the part under the key, the first 16 bytes as a UUID of version 8 (RFC 9562, section
+    /// 5.8).
     /// - Parameter part: `act`, or the reading's kind.
     public init(_ identity: ReadingIdentity, part: String, key: [UInt8]) {
         var encoding = CanonicalBytes(domain: "vitalgate.subject/1")

@@ -30,13 +30,13 @@ public enum TimeHold: String, Hashable, Sendable, CaseIterable {
 
 /// The numbers of R5.
 public enum TimeRule {
-    /// A stamp may be ahead of its reception by this much: two clocks, each read to the minute, and one that nobody has looked at for
-    /// some days.
+    /// A stamp may be ahead of its reception by this much: two clocks, each read to the minute, and one that nobody has looked at
+    /// for some days.
     public static let ahead = Duration.seconds(5 * 60)
     /// Two epochs that give times this close agree. A minute is the resolution of most devices' clocks.
     public static let agreement = Duration.seconds(60)
-    /// Where nothing shows that the clock held its date back then, a stamp this much older than its reception is held. Devices fall back
-    /// to a date of their maker's (2000, 2010, ...) when they lose their battery; two years is longer than a pair of
+    /// Where nothing shows that the clock held its date back then, a stamp this much older than its reception is held. Devices
+    /// fall back to a date of their maker's (2000, 2010, ...) when they lose their battery; two years is longer than a pair of
     /// batteries lasts and shorter than any such date is away.
     public static let oldest = Duration.seconds(2 * 366 * 86_400)
     /// No personal health device of this kind kept time before.
@@ -45,13 +45,14 @@ public enum TimeRule {
 
 /// Whether a record comes from a device's memory and was not just taken.
 ///
-/// A device says so itself (a from-storage bit, a Record Access Control Point procedure), or it cannot be excluded: a device that keeps
-/// what it could not send, and has no such bit, may send any number of old records before the one just taken.
+/// A device says so itself (a from-storage bit, a Record Access Control Point procedure), or it cannot be excluded: a device that
+/// keeps what it could not send, and has no such bit, may send any number of old records before the one just taken.
 ///
 /// - Parameters:
 ///   - isStoredTransfer: it came by a request for stored records.
 ///   - keepsRecords: the model keeps records that it could not send.
-///   - recordsInTransfer: how many the transfer has brought so far, this one counted. When the second comes, decide the first again.
+///   - recordsInTransfer: how many the transfer has brought so far, this one counted. When the second comes, decide the first
+///   again.
 public func isTakenFromStorage(
     _ measurement: Measurement, isStoredTransfer: Bool, keepsRecords: Bool, recordsInTransfer: Int
 ) -> Bool {
@@ -63,8 +64,9 @@ public func isTakenFromStorage(
 
 /// Finds when a record was measured (R5).
 ///
-/// The PHD IG's table of time: a device clock on the current timeline is mapped to the hub's, one that is not is not used. *Every* mapping goes through an epoch,
-/// also where the clocks agree to the second: one rule, and within the device's resolution it changes nothing that matters.
+/// The PHD IG's table of time: a device clock on the current timeline is mapped to the hub's, one that is not is not used.
+/// *Every* mapping goes through an epoch, also where the clocks agree to the second: one rule, and within the device's resolution
+/// it changes nothing that matters.
 ///
 /// For a boot that ended without a synchronised clock, call it again with the first synchronised look afterwards as `received`
 /// and `isFromStorage` true: a stamp still counts, a reception does not.
@@ -74,7 +76,8 @@ public func isTakenFromStorage(
 ///   - isLiveWithoutStamp: the model sends a record without usable stamp right after it was taken.
 ///   - epochs: of the device's clock, oldest first.
 ///   - zone: where device and hub are.
-///   - completeUntil: hub time at which the hub last had all that the device held. A record that is new was taken later, which tells apart two
+///   - completeUntil: hub time at which the hub last had all that the device held. A record that is new was taken later, which
+///   tells apart two
 ///     epochs that showed the same face: a device falls back to the same date with every battery.
 public func decideTime(
     of measurement: Measurement, received: ClockReading, isFromStorage: Bool, isLiveWithoutStamp: Bool, epochs: [ClockEpoch],
@@ -117,8 +120,8 @@ private func correctedTime(
     let plausible = found.filter { epoch, instant in
         stamp.secondsSince1970 >= (epoch.deviceStart ?? stamp).secondsSince1970 || instant >= received.wall - TimeRule.oldest
     }
-    // A new record was measured before it arrived and after all that came before: an epoch that puts it elsewhere is believed only where
-    // no other has the stamp.
+    // A new record was measured before it arrived and after all that came before: an epoch that puts it elsewhere is believed
+    // only where no other has the stamp.
     let earliest = completeUntil.map { $0 - TimeRule.agreement } ?? Instant(milliseconds: .min)
     let possible = plausible.filter { $0.instant <= received.wall && $0.instant >= earliest }
     let past = possible.isEmpty ? plausible.filter { $0.instant <= received.wall } : possible
@@ -136,8 +139,8 @@ private func correctedTime(
 
 /// Whether the device's clock may have shown the stamp during the epoch.
 ///
-/// An epoch that the hub began by setting the clock has a known first face, one that it ended so a known last face. A jump happened
-/// somewhere between two looks: a stamp in that stretch may belong to the epoch before or after, and is in both.
+/// An epoch that the hub began by setting the clock has a known first face, one that it ended so a known last face. A jump
+/// happened somewhere between two looks: a stamp in that stretch may belong to the epoch before or after, and is in both.
 private func contains(_ stamp: LocalDateTime, epoch index: Int, of epochs: [ClockEpoch]) -> Bool {
     let epoch = epochs[index]
     let instant = epoch.coincidence.instant(showing: stamp)

@@ -18,11 +18,14 @@ import Vitals
             """
             {"kind":"blood-pressure","unit":"mm[Hg]","systolic":127.0,"diastolic":79.0,"mean":null,"pulseRate":69.0,
             "deviceTime":"2020-01-20T08:43:00","userIndex":1,"status":["irregular-pulse"],"statusBits":4,"warnings":[],
-            "values":[{"mdc":150021,"value":127.0,"unit":"mm[Hg]"}]}
+            "values":[{"name":"systolic","mdc":150021,"value":127.0,"unit":"mm[Hg]","special":null},
+            {"name":"diastolic","mdc":150022,"value":79.0,"unit":"mm[Hg]","special":null},
+            {"name":"mean","mdc":150023,"value":null,"unit":"mm[Hg]","special":"nres"},
+            {"name":"pulseRate","mdc":149546,"value":69.0,"unit":"/min","special":null}]}
             """)
         let pressure = try #require(body.observation(150_020))
         #expect(pressure.component("8480-6")?["valueQuantity"]?["value"]?.number?.description == "127.0")
-        #expect(pressure.component("150023")?["dataAbsentReason"]?["coding"]?[0]?["code"]?.string == "not-a-number")
+        #expect(pressure.component("150023")?["dataAbsentReason"]?["coding"]?[0]?["code"]?.string == "error")
         #expect(pressure["effectiveDateTime"]?.string == "2020-01-20T08:43:00+01:00")
         #expect(body.observation(149_546)?["valueQuantity"]?["value"]?.number?.description == "69.0")
         #expect(body.observation(8_410_608) != nil)
@@ -38,6 +41,17 @@ import Vitals
         #expect(spot.observation(150_456)?["valueQuantity"]?["value"]?.number?.description == "97.5")
         #expect(spot.observation(150_456)?["effectiveDateTime"]?.string == "2026-01-01T11:04:08+01:00")
         #expect(spot.resources[1]["identifier"]?[0]?["value"]?.string == "00-1C-05-FF-4E-58")
+    }
+
+    @Test("A field that the format has and the frame had not is no missing value")
+    func absentFields() throws {
+        let body = try body(
+            """
+            {"kind":"body-weight","unit":"kg","weight":74.00,"bodyMassIndex":null,"height":null,"deviceTime":null,
+            "values":[{"name":"weight","mdc":188736,"value":74.00,"unit":"kg","special":null}]}
+            """)
+        #expect(body.observation(188_736)?["valueQuantity"]?["value"]?.number?.description == "74.00")
+        #expect(body.resources.count { $0["resourceType"]?.string == "Observation" } == 1)
     }
 
     @Test("The same reading converts to the same bytes")

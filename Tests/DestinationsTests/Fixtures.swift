@@ -46,6 +46,9 @@ enum Samples {
     ) -> Act {
         let digits = String(number)
         let tail = String(repeating: "0", count: 4 - digits.count) + digits
+        var measurement = measurement
+        // Times of their own, so that no two acts of one device have one identifier, except where that is the point.
+        if number != 6, measurement.deviceTime == deviceTime { measurement.deviceTime?.second += number < 20 ? number - 1 : number - 20 }
         let isOximeter = measurement.kind == .pulseOximetrySpot || measurement.kind == .pulseOximetryContinuous
         return Act(
             id: SubjectID(rawValue: "5d1f0a3e-9a50-4c6e-8f43-00000000\(tail)"), measurement: measurement,

@@ -5,10 +5,12 @@ import Testing
 /// The line between "not sent" and "unknown": each proved by what a server read.
 @Suite("HTTP: sent, not sent, unknown", .timeLimit(.minutes(1)))
 struct DeliveryTests {
-    @Test("a request that was read completely and never answered is unknown, and was read once", arguments: [
-        ("/cut", HTTPFailure.Kind.interrupted), ("/reset", .interrupted), ("/cut-in-head", .interrupted),
-        ("/partial", .interrupted), ("/hang", .timeout),
-    ])
+    @Test(
+        "a request that was read completely and never answered is unknown, and was read once",
+        arguments: [
+            ("/cut", HTTPFailure.Kind.interrupted), ("/reset", .interrupted), ("/cut-in-head", .interrupted),
+            ("/partial", .interrupted), ("/hang", .timeout),
+        ])
     func readButNotAnswered(path: String, kind: HTTPFailure.Kind) async throws {
         let server = try await Server()
         let client = try Client { $0.requestTimeout = .milliseconds(700) }

@@ -24,9 +24,11 @@ struct MessageTests {
         #expect(response.body == Array("final".utf8))
     }
 
-    @Test("method, body and headers arrive as given", arguments: [
-        HTTPRequest.Method.post, .put, .patch, .delete,
-    ])
+    @Test(
+        "method, body and headers arrive as given",
+        arguments: [
+            HTTPRequest.Method.post, .put, .patch, .delete,
+        ])
     func request(method: HTTPRequest.Method) async throws {
         let server = try await Server()
         let client = try Client()
@@ -62,19 +64,24 @@ struct MessageTests {
         #expect(try await server.requests().count == 1)
     }
 
-    @Test("URLs that are never spoken to", arguments: [
-        "http://receiver.example/fhir", "http://localhost/fhir", "http://10.0.0.1/", "http://127.0.0.1.example/",
-        "http://[::2]/", "ftp://127.0.0.1/", "file:///etc/passwd", "https://user:secret@receiver.example/", "receiver.example",
-        "", "https://", "https://a b/", "http://127.0.0.1/\r\nx: y",
-    ])
+    @Test(
+        "URLs that are never spoken to",
+        arguments: [
+            "http://receiver.example/fhir", "http://localhost/fhir", "http://10.0.0.1/", "http://127.0.0.1.example/",
+            "http://[::2]/", "ftp://127.0.0.1/", "file:///etc/passwd", "https://user:secret@receiver.example/",
+            "receiver.example",
+            "", "https://", "https://a b/", "http://127.0.0.1/\r\nx: y",
+        ])
     func refusedURLs(url: String) async throws {
         #expect(Short(await (try Client()).get(url)) == .notSent(.invalidURL))
     }
 
-    @Test("headers that would change the message are refused", arguments: [
-        HTTPHeader("x", "a\r\ny: b"), HTTPHeader("x\n", "a"), HTTPHeader("", "a"), HTTPHeader("x y", "a"),
-        HTTPHeader("Content-Length", "3"), HTTPHeader("transfer-encoding", "chunked"), HTTPHeader("x", "a\0b"),
-    ])
+    @Test(
+        "headers that would change the message are refused",
+        arguments: [
+            HTTPHeader("x", "a\r\ny: b"), HTTPHeader("x\n", "a"), HTTPHeader("", "a"), HTTPHeader("x y", "a"),
+            HTTPHeader("Content-Length", "3"), HTTPHeader("transfer-encoding", "chunked"), HTTPHeader("x", "a\0b"),
+        ])
     func refusedHeaders(header: HTTPHeader) async throws {
         let server = try await Server()
         let client = try Client()

@@ -66,9 +66,11 @@ struct TrustTests {
         #expect(try await server.requests().count == 2)
     }
 
-    @Test("mutual TLS: a certificate of somebody else, or none, is refused before the request is read", arguments: [
-        ("1.2", "intruder"), ("1.3", "intruder"), ("1.2", nil), ("1.3", nil),
-    ])
+    @Test(
+        "mutual TLS: a certificate of somebody else, or none, is refused before the request is read",
+        arguments: [
+            ("1.2", "intruder"), ("1.3", "intruder"), ("1.2", nil), ("1.3", nil),
+        ])
     func ownCertificateRefused(version: String, name: String?) async throws {
         let certificates = try await Certificates.made.value
         let clients = #", "maximum": "\#(version)", "clients": "\#(certificates.path("authority"))""#

@@ -157,8 +157,8 @@ struct DurabilityTests {
             guard case .io(let failure) = error, case .failed = await journal.state else { exit(1) }
             guard failure.primaryCode == 10 else { exit(2) }
             // While the disk fails nothing is accepted.
-            let again = await journalError { try await journal.write { tx in try tx.devices().count } }
-            guard again != nil else { exit(3) }
+            let again = await journalError { try await journal.write { tx in try tx.fixture(name: "another") } }
+            guard case .io = again else { exit(3) }
             limit.rlim_cur = before
             setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit)
             let ids = try await journal.write { tx throws in
@@ -218,7 +218,7 @@ struct DurabilityTests {
         let journal = try await Journal.open(scratch.options())
         try await journal.write { tx throws in
             let fixture = try tx.fixture()
-            for number in 0..<50 { try tx.sampleAct(number, fixture) }
+            for number in 0..<300 { try tx.sampleAct(number, fixture) }
         }
         #expect(try await journal.pendingFrames() >= 64)
         for _ in 0..<40 where try await journal.pendingFrames() > 0 { try await Task.sleep(for: .milliseconds(50)) }

@@ -91,7 +91,7 @@ func sampleFrame(_ number: UInt8 = 1, _ milliseconds: Int64 = 0) -> Frame {
 }
 
 func identity(_ number: Int, ordinal: Int = 0) -> ReadingIdentity {
-    ReadingIdentity(base: (0..<32).map { UInt8(truncatingIfNeeded: number &* 31 &+ $0) } , ordinal: ordinal)
+    ReadingIdentity(base: (0..<32).map { UInt8(truncatingIfNeeded: number >> ($0 % 4 * 8)) ^ UInt8($0) }, ordinal: ordinal)
 }
 
 struct Fixture: Sendable {

@@ -5,7 +5,9 @@ usage: sekmet_roundtrip.py [--serve] FILE...
 
 Starts sekmet-fhir (PyPI) in a process of its own on a free loopback port, with a fresh store. Each transaction bundle is posted once:
 every entry must be created; posted again: every entry must be found again and nothing stand there twice. Then every observation is
-searched by its own identifier and compared element by element with what was sent, references resolved.
+searched by its own identifier and compared element by element with what was sent, references resolved. A file NAME.correction beside
+NAME.json is the retraction of its readings: posted last, it must leave them entered-in-error, and must be refused when the version has
+moved on. Last a control that must be caught: one bundle without its conditional creates stands there twice.
 
 --serve starts the server, prints its base URL on one line, and runs until standard input ends: for tests that bring their own client.
 """
@@ -170,9 +172,46 @@ def roundtrip(base, path):
         if status != 200 or len(stored) != 1:
             problems.append(f"search by our own identifier found {len(stored)}")
             continue
-        device_of_unknown = {k: v for k, v in places.items()}
-        problems += [f"stored differently: {d}" for d in differences(resource, stored[0], device_of_unknown, "Observation")]
+        problems += [f"stored differently: {d}" for d in differences(resource, stored[0], places, "Observation")]
+    correction = pathlib.Path(path).with_suffix(".correction")
+    if correction.exists():
+        problems += retraction(base, correction.read_text(), entries, places)
     return problems
+
+
+def retraction(base, text, entries, places):
+    problems = []
+    # Readings, in order: what is an observation of the patient, and not derived from another.
+    readings = [
+        places[e["fullUrl"]] for e in entries
+        if e["resource"].get("subject", {}).get("reference", "").startswith("Patient/") and "derivedFrom" not in e["resource"]
+    ]
+    for number, place in enumerate(readings, 1):
+        text = text.replace(f"srv-{number}", place.split("/")[1])
+    text = text.replace('W/\\"3\\"', 'W/\\"1\\"')
+    status, answer = request("POST", base, text.encode())
+    if status != 200:
+        return [f"the retraction answered {status}: {json.dumps(answer, default=str)[:500]}"]
+    derived = [places[e["fullUrl"]] for e in entries if "derivedFrom" in e["resource"]]
+    for place in readings + derived:
+        _, stored = request("GET", f"{base}/{place}")
+        if stored.get("status") != "entered-in-error":
+            problems.append(f"{place} still stands as {stored.get('status')}")
+    status, _ = request("POST", base, text.encode())
+    if status != 412:
+        problems.append(f"a retraction of an old version answered {status}, not 412")
+    return problems
+
+
+def control(base, path):
+    """Whether an unconditional create is noticed as standing there twice."""
+    bundle = parse(pathlib.Path(path).read_bytes())
+    for entry in bundle["entry"]:
+        entry["request"].pop("ifNoneExist", None)
+    with tempfile.TemporaryDirectory() as folder:
+        careless = pathlib.Path(folder) / "careless.json"
+        careless.write_text(json.dumps(bundle, default=float))
+        return any("search by our own identifier found" in problem for problem in roundtrip(base, careless))
 
 
 def main():
@@ -193,6 +232,9 @@ def main():
             for problem in problems:
                 print(f"{pathlib.Path(path).name}: {problem}")
             bad += bool(problems)
+        if not control(server.base, files[0]):
+            print("the control was not caught: a doubled reading goes unnoticed")
+            bad += 1
         print(f"sekmet-fhir: {len(files)} bundles sent twice and read back, {'ok' if not bad else f'{bad} differ'}")
         return 1 if bad else 0
     finally:

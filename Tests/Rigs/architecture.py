@@ -126,7 +126,9 @@ def rules_of_the_code(out, rooms):
                 if re.search(r"\btry!|\bas!", line):
                     forced.append(where)
                 if name not in ("Gateway", "vitalgate") and re.search(r"\bTask(?:\.detached)?\s*(?:\([^)]*\))?\s*\{", line):
-                    tasks.append(where)
+                    above = "\n".join(text.splitlines()[max(0, number - 15) : number - 1])
+                    if not re.search(r"//.*\btask\b", above):
+                        tasks.append(where)
             for number, line in enumerate(text.splitlines(), 1):
                 if re.search(r"\b(?:TODO|FIXME|XXX|HACK)\b", line):
                     unfinished.append(f"{short}:{number}")
@@ -135,7 +137,7 @@ def rules_of_the_code(out, rooms):
     out.check("SQL stands in the journal only", not sql, sql)
     out.check("every `@unchecked Sendable` has its reason beside it", not unchecked, unchecked)
     out.check("no `try!` and no `as!`", not forced, forced)
-    out.check("no loose Task outside the composition root", not tasks, tasks)
+    out.check("no Task outside the composition root without its reason beside it", not tasks, tasks)
     out.check("nothing is marked unfinished", not unfinished, unfinished)
     out.check("no paths of somebody's machine", not paths, paths)
 
@@ -167,9 +169,9 @@ def binary(out):
     traces = [mark for mark in (b"icudt", b"_FoundationICU", b"FoundationInternationalization", b"uloc_getDefault", b"ucal_open")
               if mark in content]
     out.check("the linked binary holds no ICU and no full Foundation", not traces, traces)
-    dynamic = subprocess.run(["readelf", "-d", BINARY], capture_output=True, text=True, check=True).stdout
+    dynamic = subprocess.run(["readelf", "-d", BINARY], capture_output=True, text=True, check=False).stdout
     needed = set(re.findall(r"\(NEEDED\).*\[(.*?)\]", dynamic))
-    out.check("the binary needs Debian's libraries only", needed <= LIBRARIES, sorted(needed - LIBRARIES))
+    out.check("the binary needs Debian's libraries only", needed and needed <= LIBRARIES, sorted(needed - LIBRARIES))
 
 
 def main():

@@ -89,8 +89,9 @@ def main():
     drawn = random.Random(seed)
     out = report.Report()
     kills = min(arguments.kills, 20) if arguments.control else arguments.kills
-    # A record every 100 ms from each cuff: about as many as there is time for, so that every life has work.
-    count = max(20, kills * 6)
+    # A record every 100 ms from each cuff: about as many as there is time for, so that every life has work. No more than the hub lists.
+    count = max(20, min(kills * 6, rig.MOST // 2 // arguments.cuffs))
+    interval = max(100, kills * 600 // count)
     directory = tempfile.mkdtemp(prefix="crash-")
     try:
         with rig.Rig(directory, faults=arguments.control) as world:
@@ -98,7 +99,11 @@ def main():
             world.add_receiver(faults={"seed": seed, "cut": 0.02})
             names = [f"cuff-{number}" for number in range(1, arguments.cuffs + 1)]
             for number, name in enumerate(names):
-                world.add_cuff(name, count=count, seed=seed + number, interval=100)
+                if number == 0:
+                    # vitalgate's own simulator, two records a link; the others are the rigs'.
+                    world.add_cuff(name, count=count, seed=seed, scenario="generated", options=("--per-link", "2"))
+                else:
+                    world.add_cuff(name, count=count, seed=seed + number, interval=interval)
             world.configure()
             world.start_daemon(fault=world.fault)
             for name in names:

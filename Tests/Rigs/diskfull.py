@@ -9,7 +9,8 @@ tmpfs of 24 MiB that a file fills up and leaves again while the daemon runs.
 
 import argparse
 import os
-import struct
+import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -67,11 +68,17 @@ def finish(out, world):
     world.stop_daemon()
 
 
-def pages(path):
-    """The database's size in pages, from its header (offset 28), and no less than what the file holds."""
-    with open(path, "rb") as file:
-        head = file.read(100)
-    return max(struct.unpack(">I", head[28:32])[0], os.path.getsize(path) // 4096)
+def pages(state):
+    """The database's size in pages, with what still stands in its log; looked at in a copy."""
+    with tempfile.TemporaryDirectory() as copy:
+        for name in ("vitalgate.db", "vitalgate.db-wal"):
+            if os.path.exists(os.path.join(state, name)):
+                shutil.copy(os.path.join(state, name), copy)
+        database = sqlite3.connect(os.path.join(copy, "vitalgate.db"))
+        try:
+            return database.execute("PRAGMA page_count").fetchone()[0]
+        finally:
+            database.close()
 
 
 def with_page_limit(out, seed):
@@ -82,7 +89,7 @@ def with_page_limit(out, seed):
         world.start_daemon()
         world.assign("cuff")
         world.stop_daemon()
-        size = pages(os.path.join(world.state, "vitalgate.db"))
+        size = pages(world.state)
         world.tables["storage"] = [f"max_pages = {size + 40}"]
         world.configure()
         world.start_daemon()

@@ -78,13 +78,9 @@ class Image:
 
 def frames_of(connection):
     """Row id -> (the word's state, what never changes of the frame), in the order of intake."""
-    columns = [(row[1], row[2].upper()) for row in connection.execute("PRAGMA table_info(frame)")]
-    if not columns:
+    if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'frame'").fetchone():
         return {}
-    kept = [name for name, kind in columns if kind == "BLOB"]
-    word = next((name for name, _ in columns if name == "word"), None) or "NULL"
-    rows = connection.execute(f"SELECT id, {word}, {', '.join(kept)} FROM frame ORDER BY id")
-    return {row[0]: (row[1], row[2:]) for row in rows}
+    return {row: (word, sealed) for row, word, sealed in connection.execute("SELECT id, word, sealed FROM frame ORDER BY id")}
 
 
 class Verdict:

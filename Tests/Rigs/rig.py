@@ -28,6 +28,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.realpath(os.path.join(HERE, "..", ".."))
 BINARY = os.environ.get("VITALGATE", os.path.join(ROOT, ".build", "release", "vitalgate"))
 PATIENT = "patient-1"
+#: The longest list that the hub gives.
+MOST = 10000
 #: Files that must survive with the database, relative to the state directory.
 KEY_FILES = ("key",)
 
@@ -220,7 +222,8 @@ class Rig:
         self.receivers[name]["process"].end()
 
     def base(self, name="fhir"):
-        return f"http://127.0.0.1:{self.receivers[name]['port']}/fhir"
+        entry = self.receivers[name]
+        return entry.get("base") or f"http://127.0.0.1:{entry['port']}/fhir"
 
     def add_cuff(self, name, count=10, seed=1, interval=0, scenario=None, kind="cuff", model=None, frames=None, options=(), start=True):
         """A device as a process of its own. With a `scenario` it is vitalgate's simulator, otherwise the rigs' own peripheral."""
@@ -238,7 +241,7 @@ class Rig:
     def start_cuff(self, name):
         entry = self.cuffs[name]
         if entry["scenario"]:
-            command = [BINARY, "simulate", entry["kind"], "--scenario", entry["scenario"]]
+            command = [BINARY, "simulate", entry["kind"], "--scenario", entry["scenario"], *entry["options"]]
         else:
             command = [sys.executable, os.path.join(HERE, "peripheral.py"), "--interval", str(entry["interval"]), *entry["options"]]
             if entry["frames"]:
@@ -373,10 +376,10 @@ class Rig:
     def assign(self, device, patient=PATIENT, recipient="fhir", since="2000-01-01T00:00:00Z"):
         return self.ask("assign", device, "--patient", patient, "--recipient", recipient, "--from", since)
 
-    def readings(self, limit=1000000):
+    def readings(self, limit=MOST):
         return self.ask("readings", "list", "--limit", str(limit), seconds=60)
 
-    def outbox(self, limit=1000000):
+    def outbox(self, limit=MOST):
         return self.ask("outbox", "list", "--limit", str(limit), seconds=60)
 
     # Ledgers
@@ -406,7 +409,7 @@ class Rig:
 
     def acts(self):
         """Each act in the journal with the bytes that it was decoded from: {"id", "device", "hex", "effective", "state", "readings"}."""
-        rows = self.operation("readings", limit=1000000)
+        rows = self.operation("readings", limit=MOST)
         found = []
         for act in dict.fromkeys(row["act"] for row in rows):
             story = self.operation("reading", id=act)
@@ -417,7 +420,7 @@ class Rig:
 
     def item_states(self):
         """State of an item -> how many are in it."""
-        return dict(collections.Counter(item["state"] for item in self.operation("outbox", limit=1000000)))
+        return dict(collections.Counter(item["state"] for item in self.operation("outbox", limit=MOST)))
 
     def conditions(self):
         return self.operation("status").get("conditions", [])

@@ -75,10 +75,11 @@ struct Shelf: ArrivalFacts {
         var seen: [[ArrivalDecision]] = []
         for transfer in 0..<3 {
             shelf.transfer = transfer
-            seen.append((0..<3).map { _ in
-                defer { shelf.wordSent() }
-                return shelf.store(morning)
-            })
+            seen.append(
+                (0..<3).map { _ in
+                    defer { shelf.wordSent() }
+                    return shelf.store(morning)
+                })
         }
         #expect(seen[0].map(\.identity.ordinal) == [0, 1, 2])
         #expect(shelf.acts.count == 3)
@@ -239,7 +240,9 @@ struct Shelf: ArrivalFacts {
         }
     }
 
-    @Test("R3 no stamp, no sequence: a resend after a crash never makes a second reading; only a word that was sent and not marked can hide one")
+    @Test(
+        "R3 no stamp, no sequence: a resend after a crash makes no second reading; only a word sent and not marked can hide one"
+    )
     func r3_resendWithoutStampAfterACrash() {
         var generator = SeededGenerator("R3 crash, no stamp")
         for _ in 0..<300 {

@@ -28,7 +28,8 @@ struct SeededGenerator: RandomNumberGenerator {
     }
 }
 
-/// Central European time by the rule in force since 1996: summer time from the last Sunday of March to that of October, both at 01:00 UTC.
+/// Central European time by the rule in force since 1996: summer time from the last Sunday of March to that of October, both at
+/// 01:00 UTC.
 struct Copenhagen: Zone {
     func offsetMinutes(at instant: Instant) -> Int {
         let year = LocalDateTime(secondsSince1970: instant.milliseconds / 1_000).year
@@ -52,7 +53,8 @@ func look(
 ) -> ClockReading {
     ClockReading(
         wall: wall, offsetMinutes: zone.offsetMinutes(at: wall),
-        monotonic: MonotonicTime(milliseconds: monotonic ?? (wall.milliseconds - 1_700_000_000_000)), boot: BootID(rawValue: boot),
+        monotonic: MonotonicTime(milliseconds: monotonic ?? (wall.milliseconds - 1_700_000_000_000)),
+        boot: BootID(rawValue: boot),
         source: source)
 }
 

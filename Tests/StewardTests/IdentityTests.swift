@@ -2,8 +2,8 @@ import Steward
 import Testing
 import Vitals
 
-/// The hashes were computed by an independent program (Python's hashlib and struct) from the layout in the doc comments. They are frozen: a change here would make
-/// every memory that is sent again a set of new readings, on every hub in the field.
+/// The hashes were computed by an independent program (Python's hashlib and struct) from the layout in the doc comments. They are
+/// frozen: a change here would make every memory that is sent again a set of new readings, on every hub in the field.
 @Suite struct IdentityTests {
     static let identity = DeviceIdentity(
         manufacturer: "A&D Medical", modelNumber: "UA-651BLE", serialNumber: "5190600123",
@@ -43,16 +43,18 @@ import Vitals
         #expect(DeviceKey.enrol(device)?.rawValue.hasPrefix("system-id-") == true)
     }
 
-    @Test("R3 what identifies nothing makes no key", arguments: [
-        DeviceIdentity(manufacturer: "Maker", modelNumber: "Model"),
-        DeviceIdentity(serialNumber: "123"),
-        DeviceIdentity(systemID: [UInt8](repeating: 0, count: 8)),
-        DeviceIdentity(systemID: [UInt8](repeating: 0xFF, count: 8)),
-        DeviceIdentity(systemID: [1, 2, 3]),
-        DeviceIdentity(address: "00:00:00:00:00:00"),
-        DeviceIdentity(address: "5C:31:3E:0A:1B"),
-        DeviceIdentity(address: "not an address"),
-    ])
+    @Test(
+        "R3 what identifies nothing makes no key",
+        arguments: [
+            DeviceIdentity(manufacturer: "Maker", modelNumber: "Model"),
+            DeviceIdentity(serialNumber: "123"),
+            DeviceIdentity(systemID: [UInt8](repeating: 0, count: 8)),
+            DeviceIdentity(systemID: [UInt8](repeating: 0xFF, count: 8)),
+            DeviceIdentity(systemID: [1, 2, 3]),
+            DeviceIdentity(address: "00:00:00:00:00:00"),
+            DeviceIdentity(address: "5C:31:3E:0A:1B"),
+            DeviceIdentity(address: "not an address"),
+        ])
     func r3_nothingIdentifies(device: DeviceIdentity) {
         #expect(DeviceKey.enrol(device) == nil)
     }

@@ -155,7 +155,8 @@ private func decide(
                 let from = Int64.random(in: 0..<1_000, using: &generator)
                 return Assignment(
                     id: id, device: 1, userIndex: [nil, 1, 2].randomElement(using: &generator) ?? nil,
-                    patient: PatientAlias(rawValue: names.randomElement(using: &generator) ?? "anna"), from: Instant(seconds: from * 60),
+                    patient: PatientAlias(rawValue: names.randomElement(using: &generator) ?? "anna"),
+                    from: Instant(seconds: from * 60),
                     until: Bool.random(using: &generator)
                         ? Instant(seconds: (from + Int64.random(in: 0..<400, using: &generator)) * 60) : nil,
                     recipients: [])
@@ -165,7 +166,8 @@ private func decide(
             let users = UserRule.allCases.randomElement(using: &generator) ?? .single
             let basis = TimeBasis.allCases.randomElement(using: &generator) ?? .local
             let decision = decidePatient(
-                time: .effective(MeasuredTime(instant, offsetMinutes: 0), basis, epoch: nil), received: look("2026-05-20T10:00:00"),
+                time: .effective(MeasuredTime(instant, offsetMinutes: 0), basis, epoch: nil),
+                received: look("2026-05-20T10:00:00"),
                 userIndex: user, users: users, assignments: assignments, verification: .none, guest: .none)
             guard case .bound(let assignment) = decision else { continue }
             #expect(assignment.covers(instant, userIndex: user), "seed \(generator.seed)")
@@ -200,7 +202,8 @@ private func decide(
     {
         let value = MeasuredValue.number(ExactDecimal(mantissa: mantissa, exponent: exponent))
         return decideCautions(
-            of: record(quantities: [Quantity(.systolic, type: .systolic, value: value, unit: unit)]), state: state, ranges: ranges)
+            of: record(quantities: [Quantity(.systolic, type: .systolic, value: value, unit: unit)]), state: state, ranges: ranges
+        )
     }
 
     @Test("R4 an unlikely value is flagged, compared after conversion of its unit")

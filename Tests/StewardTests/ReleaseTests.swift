@@ -62,9 +62,11 @@ import Vitals
         #expect(with { $0.isHeld = true } == .wait(.hold))
     }
 
-    @Test("R4 R7 test, guest, invalid, rejected and retracted readings are never sent", arguments: [
-        ActState.test, .guest, .invalid, .rejected, .retracted,
-    ])
+    @Test(
+        "R4 R7 test, guest, invalid, rejected and retracted readings are never sent",
+        arguments: [
+            ActState.test, .guest, .invalid, .rejected, .retracted,
+        ])
     func r7_neverSent(state: ActState) {
         #expect(with { $0.state = state } == .withdraw(.neverSent))
     }
@@ -79,9 +81,11 @@ import Vitals
             } == .wait(.actHeld))
     }
 
-    @Test("R5 uploads wait for a synchronised clock, and for the look at the device's", arguments: [
-        ClockSource.ntp, .https, .declared, .unsynchronised,
-    ])
+    @Test(
+        "R5 uploads wait for a synchronised clock, and for the look at the device's",
+        arguments: [
+            ClockSource.ntp, .https, .declared, .unsynchronised,
+        ])
     func r5_uploadsWait(source: ClockSource) {
         let expected = source == .unsynchronised ? ReleaseDecision.wait(.hubClock) : .send
         #expect(decideRelease(base, now: look("2026-05-20T10:00:00", source: source)) == expected)

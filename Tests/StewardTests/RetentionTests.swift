@@ -7,11 +7,13 @@ import Vitals
     let settled = utc("2026-01-01T00:00:00")
     let past = look("2026-04-01T00:00:00")
 
-    @Test("R9 only what is delivered everywhere and past retention may be purged", arguments: [
-        ([ItemState.delivered], true), ([.delivered, .delivered], true), ([.delivered, .withdrawn], true),
-        ([], false), ([.withdrawn], false), ([.delivered, .waiting], false), ([.delivered, .sending], false),
-        ([.delivered, .uncertain], false), ([.delivered, .quarantined], false), ([.waiting], false),
-    ])
+    @Test(
+        "R9 only what is delivered everywhere and past retention may be purged",
+        arguments: [
+            ([ItemState.delivered], true), ([.delivered, .delivered], true), ([.delivered, .withdrawn], true),
+            ([], false), ([.withdrawn], false), ([.delivered, .waiting], false), ([.delivered, .sending], false),
+            ([.delivered, .uncertain], false), ([.delivered, .quarantined], false), ([.waiting], false),
+        ])
     func r9_onlyDelivered(items: [ItemState], expected: Bool) {
         #expect(rule.mayPurge(state: .ready, items: items, lastSettled: settled, now: past) == expected)
     }
@@ -27,9 +29,11 @@ import Vitals
                 state: .ready, items: items, lastSettled: settled, now: look("2040-01-01T00:00:00", source: .unsynchronised)))
     }
 
-    @Test("R9 held, invalid, test, guest and rejected readings are not dropped by age", arguments: [
-        ActState.held(.unassigned), .invalid, .test, .guest, .rejected,
-    ])
+    @Test(
+        "R9 held, invalid, test, guest and rejected readings are not dropped by age",
+        arguments: [
+            ActState.held(.unassigned), .invalid, .test, .guest, .rejected,
+        ])
     func r9_nothingUndeliveredByAge(state: ActState) {
         #expect(!rule.mayPurge(state: state, items: [.delivered], lastSettled: settled, now: past))
     }
@@ -155,9 +159,11 @@ import Vitals
 }
 
 @Suite struct BackOffTests {
-    @Test("R6 the ceiling doubles from 5 s to 15 min", arguments: [
-        (Int.min, 5), (0, 5), (1, 5), (2, 10), (3, 20), (7, 320), (8, 640), (9, 900), (64, 900), (Int.max, 900),
-    ])
+    @Test(
+        "R6 the ceiling doubles from 5 s to 15 min",
+        arguments: [
+            (Int.min, 5), (0, 5), (1, 5), (2, 10), (3, 20), (7, 320), (8, 640), (9, 900), (64, 900), (Int.max, 900),
+        ])
     func ceiling(attempt: Int, seconds: Int) {
         #expect(BackOff.standard.ceiling(attempt: attempt) == .seconds(seconds))
     }
@@ -174,12 +180,14 @@ import Vitals
         #expect(BackOff(base: .seconds(1_000_000_000_000), cap: .seconds(60)).ceiling(attempt: 60) == .seconds(60))
     }
 
-    @Test("R6 Retry-After, at most an hour", arguments: [
-        ("120", 120), ("0", 0), ("3600", 3_600), ("3601", 3_600), ("99999999999999999999999", 3_600), (" 7", 7),
-        ("Sun, 06 Nov 1994 08:50:37 GMT", 60), ("Sun, 06 Nov 1994 08:00:00 GMT", 0), ("Fri, 06 Nov 2099 08:00:00 GMT", 3_600),
-        ("", nil), ("soon", nil), ("-5", nil), ("1.5", nil), ("Sun, 31 Feb 1994 08:50:37 GMT", nil),
-        ("Sunday, 06-Nov-94 08:49:37 GMT", nil),
-    ] as [(String, Int?)])
+    @Test(
+        "R6 Retry-After, at most an hour",
+        arguments: [
+            ("120", 120), ("0", 0), ("3600", 3_600), ("3601", 3_600), ("99999999999999999999999", 3_600), (" 7", 7),
+            ("Sun, 06 Nov 1994 08:50:37 GMT", 60), ("Sun, 06 Nov 1994 08:00:00 GMT", 0), ("Fri, 06 Nov 2099 08:00:00 GMT", 3_600),
+            ("", nil), ("soon", nil), ("-5", nil), ("1.5", nil), ("Sun, 31 Feb 1994 08:50:37 GMT", nil),
+            ("Sunday, 06-Nov-94 08:49:37 GMT", nil),
+        ] as [(String, Int?)])
     func retryAfter(header: String, seconds: Int?) {
         #expect(RetryAfter.wait(header: header, now: utc("1994-11-06T08:49:37")) == seconds.map { .seconds($0) })
     }

@@ -62,7 +62,9 @@ private func local(_ text: String, _ offset: Int = 120) -> TimeDecision {
     @Test("R5 a correction is applied to elapsed device time, so summer time drops out")
     func r5_correctionIgnoresSummerTime() {
         // The device still shows winter time in May, and has lost two minutes.
-        let one = epoch(7, .first, start: "2026-01-10T09:00:00", latest: "2026-05-04T10:58:00", shows: "2026-05-04T10:58:00", at: "2026-05-04T10:00:00")
+        let one = epoch(
+            7, .first, start: "2026-01-10T09:00:00", latest: "2026-05-04T10:58:00", shows: "2026-05-04T10:58:00",
+            at: "2026-05-04T10:00:00")
         #expect(decide("2026-05-04T10:50:00", epochs: [one]) == corrected("2026-05-04T09:52:00", epoch: 7))
         // Shown in winter time, measured in winter: the same hour's difference, the zone's own offset.
         #expect(decide("2026-02-01T10:50:00", epochs: [one]) == corrected("2026-02-01T09:52:00", 60, epoch: 7))
@@ -76,7 +78,9 @@ private func local(_ text: String, _ offset: Int = 120) -> TimeDecision {
 
     @Test("R5 a wrong year is put right by the look at the clock")
     func r5_wrongYear() {
-        let reset = epoch(1, .first, start: "2010-01-03T08:00:00", latest: "2010-01-03T08:00:00", shows: "2010-01-03T08:00:00", at: "2026-05-04T10:00:00")
+        let reset = epoch(
+            1, .first, start: "2010-01-03T08:00:00", latest: "2010-01-03T08:00:00", shows: "2010-01-03T08:00:00",
+            at: "2026-05-04T10:00:00")
         #expect(decide("2010-01-02T08:00:00", epochs: [reset]) == corrected("2026-05-03T10:00:00", epoch: 1))
         // A stamp of before the reset is not in this epoch.
         #expect(decide("2026-05-01T12:00:00", epochs: [reset]) == .held(.ahead))
@@ -85,8 +89,12 @@ private func local(_ text: String, _ offset: Int = 120) -> TimeDecision {
     @Test("R5 set by us between two transfers: each record by the epoch it was taken in")
     func r5_clockSetByUsBetweenTwoTransfers() {
         // One hour slow until the hub set it on 3 May at 10:00 UTC.
-        let before = epoch(1, .first, start: "2026-05-01T11:00:00", latest: "2026-05-03T11:00:00", shows: "2026-05-03T11:00:00", at: "2026-05-03T10:00:00", closed: true)
-        let after = epoch(2, .set, start: "2026-05-03T12:00:00", latest: "2026-05-04T12:00:00", shows: "2026-05-04T12:00:00", at: "2026-05-04T10:00:00")
+        let before = epoch(
+            1, .first, start: "2026-05-01T11:00:00", latest: "2026-05-03T11:00:00", shows: "2026-05-03T11:00:00",
+            at: "2026-05-03T10:00:00", closed: true)
+        let after = epoch(
+            2, .set, start: "2026-05-03T12:00:00", latest: "2026-05-04T12:00:00", shows: "2026-05-04T12:00:00",
+            at: "2026-05-04T10:00:00")
         #expect(decide("2026-05-03T10:55:00", epochs: [before, after]) == corrected("2026-05-03T09:55:00", epoch: 1))
         #expect(decide("2026-05-03T12:05:00", epochs: [before, after]) == corrected("2026-05-03T10:05:00", epoch: 2))
         // The clock never showed these.
@@ -102,9 +110,13 @@ private func local(_ text: String, _ offset: Int = 120) -> TimeDecision {
             let first = ClockEpoch(
                 id: 1, deviceStart: face("2026-05-01T11:00:00"), deviceLatest: wrong,
                 coincidence: ClockCoincidence(device: wrong, hub: set), origin: .first, isClosed: true)
-            return [first, ClockEpoch(
-                id: 2, deviceStart: right, deviceLatest: right, coincidence: ClockCoincidence(device: right, hub: set), origin: .set,
-                isClosed: false)]
+            return [
+                first,
+                ClockEpoch(
+                    id: 2, deviceStart: right, deviceLatest: right, coincidence: ClockCoincidence(device: right, hub: set),
+                    origin: .set,
+                    isClosed: false),
+            ]
         }
         #expect(decide("2026-05-04T11:10:00", epochs: epochs(fast: 30)) == .held(.disagreeingEpochs))
         #expect(decide("2026-05-04T11:00:30", epochs: epochs(fast: 1)) == corrected("2026-05-04T09:00:30", epoch: 2))
@@ -116,20 +128,27 @@ private func local(_ text: String, _ offset: Int = 120) -> TimeDecision {
 
     @Test("R5 reset between two looks: what may be before or after is held, the rest is put right")
     func r5_clockReset() {
-        let before = epoch(1, .first, start: "2026-04-01T12:00:00", latest: "2026-05-01T12:00:00", shows: "2026-05-01T12:00:00", at: "2026-05-01T10:00:00", closed: true)
-        let after = epoch(2, .jump, start: "2010-01-02T00:00:00", latest: "2010-01-02T00:00:00", shows: "2010-01-02T00:00:00", at: "2026-05-04T10:00:00")
+        let before = epoch(
+            1, .first, start: "2026-04-01T12:00:00", latest: "2026-05-01T12:00:00", shows: "2026-05-01T12:00:00",
+            at: "2026-05-01T10:00:00", closed: true)
+        let after = epoch(
+            2, .jump, start: "2010-01-02T00:00:00", latest: "2010-01-02T00:00:00", shows: "2010-01-02T00:00:00",
+            at: "2026-05-04T10:00:00")
         #expect(decide("2010-01-01T12:00:00", epochs: [before, after]) == corrected("2026-05-03T22:00:00", epoch: 2))
         #expect(decide("2026-05-02T12:00:00", epochs: [before, after]) == corrected("2026-05-02T10:00:00", epoch: 1))
         #expect(decide("2026-05-05T12:00:00", epochs: [before, after]) == .held(.ahead))
         // Set by hand an hour ahead somewhere between the looks: both readings of the stamp are possible.
-        let byHand = epoch(2, .jump, start: "2026-05-04T13:00:00", latest: "2026-05-04T13:00:00", shows: "2026-05-04T13:00:00", at: "2026-05-04T10:00:00")
+        let byHand = epoch(
+            2, .jump, start: "2026-05-04T13:00:00", latest: "2026-05-04T13:00:00", shows: "2026-05-04T13:00:00",
+            at: "2026-05-04T10:00:00")
         #expect(decide("2026-05-03T12:00:00", epochs: [before, byHand]) == .held(.disagreeingEpochs))
         #expect(decide("2026-05-01T12:00:00", epochs: [before, byHand]) == corrected("2026-05-01T10:00:00", epoch: 1))
     }
 
     @Test("R5 a coincidence from an unsynchronised hub waits, and is put right within its boot")
     func r5_unsynchronisedCoincidence() {
-        var one = epoch(3, .first, start: nil, latest: "2026-05-04T12:00:00", shows: "2026-05-04T12:00:00", at: "2026-05-04T10:00:00")
+        var one = epoch(
+            3, .first, start: nil, latest: "2026-05-04T12:00:00", shows: "2026-05-04T12:00:00", at: "2026-05-04T10:00:00")
         one.coincidence.hub = ClockReading(
             wall: utc("1970-01-01T00:01:00"), offsetMinutes: 60, monotonic: MonotonicTime(milliseconds: 60_000),
             boot: BootID(rawValue: "boot-b"), source: .unsynchronised)
@@ -148,12 +167,15 @@ private func local(_ text: String, _ offset: Int = 120) -> TimeDecision {
         let early = look(utc("1970-01-01T00:00:30"), monotonic: 30_000, source: .unsynchronised)
         let synced = look(utc("2026-05-04T10:00:00"), monotonic: 90_000)
         let right = early.putRight(by: synced, zone: Copenhagen())
-        #expect(right == ClockReading(
-            wall: utc("2026-05-04T09:59:00"), offsetMinutes: 120, monotonic: MonotonicTime(milliseconds: 30_000),
-            boot: BootID(rawValue: "boot-a"), source: .ntp))
+        #expect(
+            right
+                == ClockReading(
+                    wall: utc("2026-05-04T09:59:00"), offsetMinutes: 120, monotonic: MonotonicTime(milliseconds: 30_000),
+                    boot: BootID(rawValue: "boot-a"), source: .ntp))
         #expect(synced.putRight(by: look("2030-01-01T00:00:00"), zone: Copenhagen()) == synced)
         #expect(early.putRight(by: early, zone: Copenhagen()) == nil)
-        #expect(early.putRight(by: look(utc("2026-05-04T10:00:00"), monotonic: 90_000, boot: "boot-b"), zone: Copenhagen()) == nil)
+        #expect(
+            early.putRight(by: look(utc("2026-05-04T10:00:00"), monotonic: 90_000, boot: "boot-b"), zone: Copenhagen()) == nil)
         // Across the spring change the offset is that of the moment itself.
         let winter = look(utc("1970-01-01T00:00:00"), monotonic: 0, source: .unsynchronised)
             .putRight(by: look(utc("2026-03-29T01:30:00"), monotonic: 3_600_000), zone: Copenhagen())
@@ -176,7 +198,9 @@ private func local(_ text: String, _ offset: Int = 120) -> TimeDecision {
 }
 
 @Suite struct ClockEpochTests {
-    let first = epoch(1, .first, start: "2026-05-01T12:00:00", latest: "2026-05-01T12:00:00", shows: "2026-05-01T12:00:00", at: "2026-05-01T10:00:00")
+    let first = epoch(
+        1, .first, start: "2026-05-01T12:00:00", latest: "2026-05-01T12:00:00", shows: "2026-05-01T12:00:00",
+        at: "2026-05-01T10:00:00")
 
     @Test("R5 a first look begins the first epoch; an invalid face or an unsynchronised hub says nothing")
     func r5_firstLook() {
@@ -191,17 +215,19 @@ private func local(_ text: String, _ offset: Int = 120) -> TimeDecision {
             ).isNone)
     }
 
-    @Test("R5 drift within the tolerance goes on, beyond it is a jump", arguments: [
-        ("2026-05-01T12:00:00", "2026-05-01T10:00:00", false),
-        // Two minutes at once, either way.
-        ("2026-05-01T12:02:00", "2026-05-01T10:00:00", false), ("2026-05-01T12:02:01", "2026-05-01T10:00:00", true),
-        ("2026-05-01T11:58:00", "2026-05-01T10:00:00", false), ("2026-05-01T11:57:59", "2026-05-01T10:00:00", true),
-        // 30 s more for each day: ten days make seven minutes.
-        ("2026-05-11T12:07:00", "2026-05-11T10:00:00", false), ("2026-05-11T12:07:01", "2026-05-11T10:00:00", true),
-        // Never so much that summer time set by hand would pass, not even after a year.
-        ("2027-05-01T12:25:00", "2027-05-01T10:00:00", false), ("2027-05-01T12:30:00", "2027-05-01T10:00:00", true),
-        ("2010-01-01T00:00:30", "2026-05-02T10:00:00", true),
-    ])
+    @Test(
+        "R5 drift within the tolerance goes on, beyond it is a jump",
+        arguments: [
+            ("2026-05-01T12:00:00", "2026-05-01T10:00:00", false),
+            // Two minutes at once, either way.
+            ("2026-05-01T12:02:00", "2026-05-01T10:00:00", false), ("2026-05-01T12:02:01", "2026-05-01T10:00:00", true),
+            ("2026-05-01T11:58:00", "2026-05-01T10:00:00", false), ("2026-05-01T11:57:59", "2026-05-01T10:00:00", true),
+            // 30 s more for each day: ten days make seven minutes.
+            ("2026-05-11T12:07:00", "2026-05-11T10:00:00", false), ("2026-05-11T12:07:01", "2026-05-11T10:00:00", true),
+            // Never so much that summer time set by hand would pass, not even after a year.
+            ("2027-05-01T12:25:00", "2027-05-01T10:00:00", false), ("2027-05-01T12:30:00", "2027-05-01T10:00:00", true),
+            ("2010-01-01T00:00:30", "2026-05-02T10:00:00", true),
+        ])
     func r5_driftTolerance(shows: String, at: String, jumps: Bool) {
         let change = observeClock(epochs: [first], face: face(shows), at: look(at))
         #expect(change.begun.map(\.origin) == (jumps ? [.jump] : []))
@@ -212,7 +238,8 @@ private func local(_ text: String, _ offset: Int = 120) -> TimeDecision {
     @Test("R5 setting the clock closes the epoch at the face before it, and begins one at the face after")
     func r5_setting() {
         let change = clockWasSet(
-            epochs: [first], before: face("2026-05-02T12:01:00"), after: face("2026-05-02T12:00:00"), at: look("2026-05-02T10:00:00"))
+            epochs: [first], before: face("2026-05-02T12:01:00"), after: face("2026-05-02T12:00:00"),
+            at: look("2026-05-02T10:00:00"))
         #expect(change.updated?.isClosed == true)
         #expect(change.updated?.deviceLatest == face("2026-05-02T12:01:00"))
         #expect(change.begun.map(\.origin) == [.set])
@@ -223,7 +250,8 @@ private func local(_ text: String, _ offset: Int = 120) -> TimeDecision {
     @Test("R5 the face before the setting shows a jump: an epoch of its own, closed at once")
     func r5_settingAfterAJump() {
         let change = clockWasSet(
-            epochs: [first], before: face("2010-01-01T00:10:00"), after: face("2026-05-02T12:00:00"), at: look("2026-05-02T10:00:00"))
+            epochs: [first], before: face("2010-01-01T00:10:00"), after: face("2026-05-02T12:00:00"),
+            at: look("2026-05-02T10:00:00"))
         #expect(change.updated?.isClosed == true)
         #expect(change.begun.map(\.origin) == [.jump, .set])
         #expect(change.begun.map(\.isClosed) == [true, false])

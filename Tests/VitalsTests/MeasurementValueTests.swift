@@ -3,28 +3,33 @@ import Testing
 import Vitals
 
 private func pressure(_ name: Quantity.Name, _ value: MeasuredValue, _ unit: UCUM = .millimetreOfMercury) -> Quantity {
-    let type: MDC = switch name {
-    case .systolic: .systolic
-    case .diastolic: .diastolic
-    case .pulseRate: .pulseRateNonInvasive
-    default: .meanArterialPressure
-    }
+    let type: MDC =
+        switch name {
+        case .systolic: .systolic
+        case .diastolic: .diastolic
+        case .pulseRate: .pulseRateNonInvasive
+        default: .meanArterialPressure
+        }
     return Quantity(name, type: type, value: value, unit: unit)
 }
 
-private func measurement(_ quantities: [Quantity], kind: Measurement.Kind = .bloodPressure, status: Set<StatusFlag> = []) -> Measurement {
+private func measurement(_ quantities: [Quantity], kind: Measurement.Kind = .bloodPressure, status: Set<StatusFlag> = [])
+    -> Measurement
+{
     Measurement(
         kind: kind, quantities: quantities, status: status,
         projection: StoredProjection(codec: "2a35/1", bytes: [], distinguishes: false))
 }
 
 @Suite struct QuantityTests {
-    @Test("a conversion is exact, and rounding is the receiver's", arguments: [
-        (169, -1, UCUM.kilopascal, UCUM.millimetreOfMercury, "126.760478", "127"),
-        (100, -1, .kilopascal, .millimetreOfMercury, "75.0062000", "75"),
-        (150, 0, .pound, .kilogram, "68.0388555000", "68"),
-        (127, 0, .millimetreOfMercury, .millimetreOfMercury, "127", "127"),
-    ] as [(Int64, Int, UCUM, UCUM, String, String)])
+    @Test(
+        "a conversion is exact, and rounding is the receiver's",
+        arguments: [
+            (169, -1, UCUM.kilopascal, UCUM.millimetreOfMercury, "126.760478", "127"),
+            (100, -1, .kilopascal, .millimetreOfMercury, "75.006200", "75"),
+            (150, 0, .pound, .kilogram, "68.03885550", "68"),
+            (127, 0, .millimetreOfMercury, .millimetreOfMercury, "127", "127"),
+        ] as [(Int64, Int, UCUM, UCUM, String, String)])
     func conversion(mantissa: Int64, exponent: Int, from: UCUM, to: UCUM, exact: String, whole: String) {
         let number = ExactDecimal(mantissa: mantissa, exponent: exponent)
         let converted = pressure(.systolic, .number(number), from).converted(to: to)
@@ -36,7 +41,8 @@ private func measurement(_ quantities: [Quantity], kind: Measurement.Kind = .blo
     @Test("no conversion is invented, and none overflows")
     func noConversion() {
         #expect(pressure(.systolic, .number(127)).converted(to: .percent) == nil)
-        #expect(pressure(.systolic, .number(ExactDecimal(mantissa: .max)), .kilopascal).converted(to: .millimetreOfMercury) == nil)
+        #expect(
+            pressure(.systolic, .number(ExactDecimal(mantissa: .max)), .kilopascal).converted(to: .millimetreOfMercury) == nil)
     }
 
     @Test("what was not measured stays that in any unit", arguments: SpecialValue.allCases)
@@ -61,18 +67,22 @@ private func measurement(_ quantities: [Quantity], kind: Measurement.Kind = .blo
         #expect(measurement(cuff + [none]).readings.map(\.kind) == [.bloodPressure])
     }
 
-    @Test("intermediate and stream values are never readings", arguments: [
-        Measurement.Kind.cuffPressure, .pulseOximetryContinuous, .glucoseContext,
-    ])
+    @Test(
+        "intermediate and stream values are never readings",
+        arguments: [
+            Measurement.Kind.cuffPressure, .pulseOximetryContinuous, .glucoseContext,
+        ])
     func notResults(kind: Measurement.Kind) {
         #expect(!kind.isResult)
         #expect(measurement(cuff, kind: kind).readings.isEmpty)
     }
 
-    @Test("a device's own word that it is no measurement makes it invalid; a quality bit does not", arguments: StatusFlag.allCases)
+    @Test(
+        "a device's own word that it is no measurement makes it invalid; a quality bit does not", arguments: StatusFlag.allCases)
     func invalidFlags(flag: StatusFlag) {
         let invalid: Set<StatusFlag> = [
-            .invalid, .unavailable, .calibrating, .demonstration, .testing, .sensorInterference, .sensorUnconnectedToUser, .unknownSensor,
+            .invalid, .unavailable, .calibrating, .demonstration, .testing, .sensorInterference, .sensorUnconnectedToUser,
+            .unknownSensor,
             .sensorDisplaced, .sensorDisconnected, .sensorMalfunctioning, .equipmentMalfunction, .controlSolution,
         ]
         #expect(measurement(cuff, status: [flag]).isInvalid == invalid.contains(flag))

@@ -268,7 +268,8 @@ enum TOMLScalar {
         guard rest.utf8.count > 6 else { return false }
         let zone = rest.suffix(6)
         let fields = zone.dropFirst().split(separator: ":", omittingEmptySubsequences: false)
-        guard zone.first == "+" || zone.first == "-", fields.map(\.utf8.count) == [2, 2], let hours = Int(fields[0]),
+        guard zone.first == "+" || zone.first == "-", fields.map(\.utf8.count) == [2, 2],
+            fields.allSatisfy({ $0.utf8.allSatisfy(\.isDigit) }), let hours = Int(fields[0]),
             let minutes = Int(fields[1]), hours < 24, minutes < 60
         else { return false }
         return isTime(rest.dropLast(6))

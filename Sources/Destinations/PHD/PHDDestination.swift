@@ -60,7 +60,7 @@ public struct PHDDestination: Destination {
                         method: .create(ifNoneExist: device.entry.ifNoneExist)))
             }
             let observations = PHDObservations(
-                act: due.act, due: due, patientID: context.patientID, device: device.reference, gateway: gateway.reference,
+                due: due, patientID: context.patientID, device: device.reference, gateway: gateway.reference,
                 rounding: settings.rounding, forcedStatus: isCorrection ? .enteredInError : nil)
             let before = items.count
             for observation in try observations.entries() {

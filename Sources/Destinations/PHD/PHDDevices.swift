@@ -22,7 +22,7 @@ struct PHDDeviceEntry {
                     system: PHD.eui64, value: systemID.dashed,
                     type: R4.CodeableConcept(R4.Coding(PHD.deviceIdentifiers, "SYSID"))))
         }
-        if let address = identity.address, let digits = [UInt8](hex: address.filter { $0 != ":" }), digits.count == 6 {
+        if let address = identity.address, let digits = [UInt8](address: address) {
             identifiers.append(
                 R4.Identifier(
                     system: PHD.bluetoothAddress, value: digits.dashed,
@@ -101,21 +101,52 @@ struct PHGDeviceEntry {
 
 extension [UInt8] {
     /// `FE-ED-AB-EE-DE-AD-77-C3`, as the IEEE writes its identifiers.
-    fileprivate var dashed: String {
-        var text = ""
+    fileprivate var dashed: String { capitalHex(separator: UInt8(ascii: "-")) }
+
+    /// Two capital hex digits a byte.
+    func capitalHex(separator: UInt8? = nil) -> String {
+        var text: [UInt8] = []
+        text.reserveCapacity(count * 3)
         for (position, byte) in enumerated() {
-            if position > 0 { text.append("-") }
-            text += [byte].hex.uppercased()
+            if position > 0, let separator { text.append(separator) }
+            for nibble in [byte >> 4, byte & 0x0F] {
+                text.append(nibble < 10 ? UInt8(ascii: "0") + nibble : UInt8(ascii: "A") + nibble - 10)
+            }
         }
-        return text
+        return String(decoding: text, as: UTF8.self)
+    }
+
+    /// The six bytes of `AA:BB:CC:DD:EE:FF`, whatever parts them; `nil` where it is no address.
+    init?(address text: String) {
+        var bytes: [UInt8] = []
+        var high: UInt8?
+        for byte in text.utf8 where byte != UInt8(ascii: ":") && byte != UInt8(ascii: "-") {
+            let digit: UInt8
+            switch byte {
+            case UInt8(ascii: "0")...UInt8(ascii: "9"): digit = byte - UInt8(ascii: "0")
+            case UInt8(ascii: "A")...UInt8(ascii: "F"): digit = byte - UInt8(ascii: "A") + 10
+            case UInt8(ascii: "a")...UInt8(ascii: "f"): digit = byte - UInt8(ascii: "a") + 10
+            default: return nil
+            }
+            if let first = high {
+                bytes.append(first << 4 | digit)
+                high = nil
+            } else {
+                high = digit
+            }
+        }
+        guard bytes.count == 6, high == nil else { return nil }
+        self = bytes
     }
 }
 
 extension String {
     /// Without spaces and NULs at its ends, which many devices send; FHIR allows no empty strings, so `nil` where nothing is left.
     fileprivate var trimmed: String? {
-        let isPadding: (Character) -> Bool = { $0 == " " || $0 == "\0" || $0 == "\t" }
-        guard let start = firstIndex(where: { !isPadding($0) }), let end = lastIndex(where: { !isPadding($0) }) else { return nil }
+        let isPadding: (UInt8) -> Bool = { $0 == UInt8(ascii: " ") || $0 == 0 || $0 == UInt8(ascii: "\t") }
+        guard let start = utf8.firstIndex(where: { !isPadding($0) }), let end = utf8.lastIndex(where: { !isPadding($0) }) else {
+            return nil
+        }
         return String(self[start...end])
     }
 }

@@ -24,9 +24,7 @@ public enum PHDIdentifier {
     }
 
     static func deviceName(_ device: DeviceIdentity) -> String? {
-        if let systemID = device.systemID, systemID.count == 8 { return systemID.hex.uppercased() }
-        guard let address = device.address else { return nil }
-        let digits = address.uppercased().filter { $0.isHexDigit && $0.isASCII }
-        return digits.utf8.count == 12 ? digits : nil
+        if let systemID = device.systemID, systemID.count == 8 { return systemID.capitalHex() }
+        return device.address.flatMap { [UInt8](address: $0) }?.capitalHex()
     }
 }

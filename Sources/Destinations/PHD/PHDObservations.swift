@@ -10,17 +10,36 @@ struct PHDObservations {
         var item: DispatchItem?
     }
 
-    let act: Act
+    private let act: Act
     let due: DispatchAct
     let patientID: String
     let device: R4.Reference
     let gateway: R4.Reference
     let rounding: RoundingTable
     /// Status of readings and of what is derived from them; `nil` as measured.
-    var forcedStatus: R4.Observation.Status?
+    let forcedStatus: R4.Observation.Status?
 
-    private var patient: R4.Reference { R4.Reference("Patient/" + patientID) }
-    private var effective: String { act.effective.description }
+    private let patient: R4.Reference
+    private let effective: String
+    private let notes: [String]
+    private let interpretations: [R4.CodeableConcept]
+
+    init(
+        due: DispatchAct, patientID: String, device: R4.Reference, gateway: R4.Reference, rounding: RoundingTable,
+        forcedStatus: R4.Observation.Status?
+    ) {
+        self.due = due
+        self.patientID = patientID
+        self.device = device
+        self.gateway = gateway
+        self.rounding = rounding
+        self.forcedStatus = forcedStatus
+        act = due.act
+        patient = R4.Reference("Patient/" + patientID)
+        effective = act.effective.description
+        notes = Self.notes(act)
+        interpretations = Self.interpretations(act.measurement.status)
+    }
 
     /// Everything that is due of this act, and what goes along with it.
     func entries() throws(MappingError) -> [Entry] {
@@ -114,9 +133,10 @@ struct PHDObservations {
     }
 
     /// The measurement status of the Bluetooth oximeter profile in the words that the IG binds.
-    private var interpretations: [R4.CodeableConcept] {
-        Self.interpretationCodes.compactMap { flag, code in
-            act.measurement.status.contains(flag) ? R4.CodeableConcept(R4.Coding(PHD.measurementStatus, code)) : nil
+    private static func interpretations(_ status: Set<StatusFlag>) -> [R4.CodeableConcept] {
+        guard !status.isEmpty else { return [] }
+        return interpretationCodes.compactMap { flag, code in
+            status.contains(flag) ? R4.CodeableConcept(R4.Coding(PHD.measurementStatus, code)) : nil
         }
     }
 
@@ -127,7 +147,7 @@ struct PHDObservations {
     private static let derivation = R4.CodeableConcept(
         text: "Derived by the gateway from a stream of samples, by the stated rule of the device model")
 
-    private var notes: [String] {
+    private static func notes(_ act: Act) -> [String] {
         var notes: [String] = []
         if act.cautions.contains(.unlikelyValue) { notes.append("Unlikely value: check value or person.") }
         switch act.timeBasis {

@@ -56,19 +56,13 @@ struct ControlClient {
                 "The hub's control socket may not be used.", why: "You have no right to write to \(path).",
                 remedy: "Run the command as root or as a member of the group vitalgate.", exitCode: 77)
         }
-        let client: HTTPClient
-        do {
-            client = try HTTPClient(
-                settings: HTTPClientSettings(unixSocketPath: path), loop: EventLoop(name: "control"))
-        } catch {
-            throw OperationError(
-                "The command cannot start.", why: "\(error)", remedy: "Close other programs and try again.", exitCode: 70)
-        }
+        let loop = try EventLoop.made("vg-control")
+        defer { loop.stop() }
+        let client = HTTPClient(settings: HTTPClientSettings(unixSocket: path), loop: loop)
         let outcome = await client.send(
             HTTPRequest(
                 .post, "http://127.0.0.1/v1/\(operation.name)", headers: [HTTPHeader("content-type", "application/json")],
                 body: operation.parameters.bytes))
-        await client.shutdown()
         switch outcome {
         case .notSent(let failure), .unknown(let failure): throw unreachable("Nobody answers at \(path) (\(failure.message)).")
         case .answered(let response):

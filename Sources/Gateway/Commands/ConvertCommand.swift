@@ -33,7 +33,8 @@ struct ConvertCommand: AsyncParsableCommand {
             let zone = LibcZone()
             let time = try receiptTime(zone)
             let gateway = GatewayIdentity(
-                systemID: HubIdentity.systemID(try hub()), instance: HubIdentity.instance ?? "00000000-0000-0000-0000-000000000000")
+                systemID: HubIdentity.systemID(try hub()), instance: HubIdentity.instance ?? "00000000-0000-8000-8000-000000000000",
+                softwareVersion: Daemon.version)
             for json in try readings() {
                 let body: [UInt8]
                 do {

@@ -8,8 +8,8 @@ struct DecodeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "decode", abstract: "Bytes of a device to values. No state is touched.",
         discussion: """
-            HEX is the value of one frame as two hex digits a byte, in any case, spaces allowed. Several frames are several --hex; \
-            the segments of one gatt:2b36 record too. Printed is one object a frame.
+            HEX is the value of one frame as two hex digits a byte, in any case, spaces allowed. Several frames are several \
+            --hex; so are the segments of one gatt:2b36 record. Printed is one object a frame.
 
             Ends with 65 where bytes cannot be decoded, with 64 for an unknown format.
             """)

@@ -101,7 +101,7 @@ struct ReadingsCommand: AsyncParsableCommand {
         ], defaultSubcommand: List.self)
 
     struct List: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Readings, newest first.")
+        static let configuration = CommandConfiguration(abstract: "Readings, the newest first.")
         @Option(help: "At most so many.") var limit = 100
         @Option(help: "Only those that are ready, held, invalid, test, guest, rejected or retracted.") var state: String?
         @OptionGroup var control: ControlOptions

@@ -41,12 +41,13 @@ public struct Daemon: Sendable {
                 logger.note(.notice, "daemon ready", .version(Daemon.version))
             })
         try Directory.make(parentOf: configuration.hub.controlSocket, mode: 0o750)
+        let services: [any Service] = [
+            parts.courier, parts.roster, parts.clockWatch, parts.housekeeping,
+            Watchdog(notifier: notifier, loops: parts.loops, journal: parts.journal, logger: logger), control,
+        ]
         let group = ServiceGroup(
             configuration: .init(
-                services: [
-                    parts.maintenance, parts.courier, parts.roster, parts.clockWatch, parts.housekeeping,
-                    Watchdog(notifier: notifier, loops: parts.loops, journal: parts.journal, logger: logger), control,
-                ].map { .init(service: $0) },
+                services: services.map { .init(service: $0) },
                 gracefulShutdownSignals: [.sigterm, .sigint], logger: Logger(label: "lifecycle")))
         defer { notifier.stopping() }
         do {
@@ -68,7 +69,6 @@ struct DaemonParts {
     let operations: Operations
     let clockWatch: ClockWatch
     let housekeeping: Housekeeping
-    let maintenance: JournalMaintenance
     let loops: [EventLoop]
 
     init(_ configuration: Configuration, logger: Logger) async throws {
@@ -76,7 +76,7 @@ struct DaemonParts {
         let clock = configuration.clock.made()
         let zone = LibcZone()
         let catalogue = try DeviceCatalogue.loadOrExplain(configuration.hub.devicesDirectory)
-        let journal = try await Self.open(configuration, fault: faults)
+        let journal = try await Self.openJournal(configuration, fault: faults)
         let radio = try EventLoop.made("vg-radio")
         let (receivers, receiverLoops) = try Self.receivers(configuration)
         let courier = Courier(journal: journal, receivers: receivers, clock: clock) { EventLog.note($0, logger) }
@@ -105,33 +105,35 @@ struct DaemonParts {
             journal: journal, storage: configuration.storage, gate: gate, clock: clock, logger: logger)
         operations = Operations(
             journal: journal, courier: courier, desk: intake.desk, roster: roster, catalogue: catalogue, clock: clock, zone: zone)
-        maintenance = JournalMaintenance(journal: journal)
         loops = [radio] + receiverLoops
     }
 
-    private static func open(_ configuration: Configuration, fault: Fault?) async throws -> Journal {
+    static func openJournal(_ configuration: Configuration, fault: Fault? = nil) async throws -> Journal {
         let directory = configuration.hub.stateDirectory
         try Directory.make(directory, mode: 0o700)
-        let key: KeySource
-        switch configuration.keys {
-        case .file(let path): key = .file(path)
-        case .credential(let name):
-            guard let credential = KeySource.systemdCredential(named: name) else {
-                throw OperationError(
-                    "The hub cannot open its journal.", why: "The service manager gave no credential named \(name).",
-                    remedy: "Run it as a service (systemd/vitalgate.service), or set [keys] file in the configuration.",
-                    exitCode: 78)
-            }
-            key = credential
-        }
         do throws(JournalError) {
-            return try await Journal.open(
-                JournalOptions(
-                    path: directory + "/vitalgate.db", key: key, ballastBytes: configuration.storage.ballastMegabytes << 20,
-                    maxPageCount: configuration.storage.maximumPages, breaksDurability: fault == .synchronousOff))
+            let key: KeySource?
+            switch configuration.keys {
+            case .file(let path): key = .file(path)
+            case .credential(let name): key = try .systemdCredential(named: name)
+            }
+            if let key { return try await open(key, configuration, fault) }
         } catch {
             throw OperationError(error)
         }
+        throw OperationError(
+            "The hub cannot open its journal.", why: "The service manager gave no credential as [keys] asks for.",
+            remedy: "Run it as a service (systemd/vitalgate.service), or set [keys] file in the configuration.", exitCode: 78)
+    }
+
+    private static func open(
+        _ key: KeySource, _ configuration: Configuration, _ fault: Fault?
+    ) async throws(JournalError) -> Journal {
+        try await Journal.open(
+            JournalOptions(
+                path: configuration.hub.stateDirectory + "/vitalgate.db", key: key,
+                ballastBytes: configuration.storage.ballastMegabytes << 20, maxPageCount: configuration.storage.maximumPages,
+                breaksDurability: fault == .synchronousOff))
     }
 
     private static func receivers(_ configuration: Configuration) throws -> ([Receiver], [EventLoop]) {

@@ -8,15 +8,6 @@ import ServiceLifecycle
 import Steward
 import Vitals
 
-/// Writes the journal's log back while nothing else is to be done.
-struct JournalMaintenance: Service {
-    let journal: Journal
-
-    func run() async throws {
-        await cancelWhenGracefulShutdown { await journal.run() }
-    }
-}
-
 /// Tells the service manager that the daemon lives: only when every loop and the journal have answered within half the watchdog's
 /// time. Idle is progress, and a slow disk is not death: the journal has that long for one transaction.
 struct Watchdog: Service {
@@ -178,7 +169,7 @@ struct Housekeeping: Service {
             _ = try await journal.write { tx in try tx.dropTransfers(before: now.wall, limit: 1_000) }
         case .dropAttemptDetail:
             _ = try await journal.write { tx in try tx.dropAttemptDetail(before: now.wall, limit: 1_000) }
-        case .releaseBallast, .restoreBallast: try await journal.checkpoint(.passive)
+        case .releaseBallast, .restoreBallast: try await journal.checkpoint()
         case .stopConfirming, .stopConnecting: gate.close()
         case .resumeConfirming, .resumeConnecting: gate.open()
         }

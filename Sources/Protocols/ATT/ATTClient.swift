@@ -94,6 +94,8 @@ public struct ATTClient: Sendable {
     private var state = State.idle
     private var queue: [Pending] = []
     private var unconfirmed: [Unconfirmed] = []
+    /// What the last confirmation was for, and when it left.
+    private var lastConfirmed: (what: [Unconfirmed], at: MonotonicTime)?
     private var lastID = 0
 
     public init() {}
@@ -126,11 +128,12 @@ public struct ATTClient: Sendable {
     ///
     /// A server has one indication outstanding. Should a peer have sent several nonetheless, one confirmation goes out when all may be
     /// confirmed: a second one could be taken for the word on a record that has yet to come.
-    public mutating func confirm(_ id: IndicationID) -> [Event] {
+    public mutating func confirm(_ id: IndicationID, at now: MonotonicTime) -> [Event] {
         guard let index = unconfirmed.firstIndex(where: { $0.id == id }) else { return [] }
         unconfirmed[index].mayConfirm = true
         guard unconfirmed.allSatisfy(\.mayConfirm) else { return [] }
         defer { unconfirmed.removeAll() }
+        lastConfirmed = (unconfirmed, now)
         return [.send(.confirmation), .confirmed(unconfirmed.map(\.id))]
     }
 
@@ -145,7 +148,7 @@ public struct ATTClient: Sendable {
 
     // MARK: What comes in
 
-    /// Takes one PDU from the bearer.
+    /// Takes one PDU from the bearer, which came at `now`; it may be handed in later than what was done since.
     public mutating func receive(_ bytes: [UInt8], at now: MonotonicTime) -> [Event] {
         let pdu: ATTPDU
         do {
@@ -156,7 +159,7 @@ public struct ATTClient: Sendable {
         switch pdu {
         case .notification(let handle, let value): return [.notified(handle: handle, value: value)]
         case .multipleNotification(let list): return list.map { .notified(handle: $0.handle, value: $0.value) }
-        case .indication(let handle, let value): return receiveIndication(handle, value)
+        case .indication(let handle, let value): return receiveIndication(handle, value, at: now)
         case .writeCommand: return []
         case .confirmation: return malformed(.unexpected(opcode: bytes[0]))
         case .mtuRequest, .findInformationRequest, .findByTypeValueRequest, .readByTypeRequest, .readRequest, .readBlobRequest,
@@ -197,7 +200,11 @@ public struct ATTClient: Sendable {
         return [.malformed(error)]
     }
 
-    private mutating func receiveIndication(_ handle: UInt16, _ value: [UInt8]) -> [Event] {
+    private mutating func receiveIndication(_ handle: UInt16, _ value: [UInt8], at now: MonotonicTime) -> [Event] {
+        // Sent again before our confirmation left, and only now looked at: still the same one. The next one comes after it.
+        if let last = lastConfirmed, now < last.at, let again = last.what.first(where: { $0.handle == handle && $0.value == value }) {
+            return [.repeated(again.id)]
+        }
         if let again = unconfirmed.first(where: { $0.handle == handle && $0.value == value }) { return [.repeated(again.id)] }
         lastID += 1
         let id = IndicationID(number: lastID)

@@ -171,7 +171,8 @@ extension UniqueDeviceIdentifier: JSONValue {
 extension RecordAccess: JSONValue {
     var json: JSON {
         switch self {
-        case .count(let number, _): ["kind": "record-access", "operation": "count-response", "records": .integer(number), "warnings": []]
+        case .count(let number, _):
+            ["kind": "record-access", "operation": "count-response", "records": .integer(number), "warnings": []]
         case .combinedReport(let number, _):
             ["kind": "record-access", "operation": "combined-report-response", "records": .integer(number), "warnings": []]
         case .response(let request, let result):
@@ -202,7 +203,8 @@ extension RecordAccess.Procedure {
 
 extension RecordAccess.Selection {
     fileprivate var members: [JSON.Member] {
-        func members(_ name: JSON, _ low: UInt16? = nil, _ high: UInt16? = nil, filter: UInt8? = nil, operand: [UInt8]? = nil) -> [JSON.Member]
+        func members(_ name: JSON, _ low: UInt16? = nil, _ high: UInt16? = nil, filter: UInt8? = nil, operand: [UInt8]? = nil)
+            -> [JSON.Member]
         {
             [
                 .init("operator", name), .init("filter", filter.json), .init("from", low.json), .init("to", high.json),
@@ -226,7 +228,8 @@ extension RecordAccess.Selection {
 extension UserControlPoint: JSONValue {
     var json: JSON {
         switch self {
-        case .registerNewUser(let code): ["kind": "user-control", "operation": "register-new-user", "consentCode": .integer(code), "warnings": []]
+        case .registerNewUser(let code):
+            ["kind": "user-control", "operation": "register-new-user", "consentCode": .integer(code), "warnings": []]
         case .consent(let index, let code):
             [
                 "kind": "user-control", "operation": "consent", "userIndex": .integer(index), "consentCode": .integer(code),
@@ -238,7 +241,8 @@ extension UserControlPoint: JSONValue {
             ["kind": "user-control", "operation": "delete-user", "userIndex": .integer(index), "warnings": []]
         case .response(let request, let result, let parameter):
             [
-                "kind": "user-control", "operation": "response", "requestOpCode": .integer(request), "result": .string(result.name),
+                "kind": "user-control", "operation": "response", "requestOpCode": .integer(request),
+                "result": .string(result.name),
                 "resultCode": .integer(result.rawValue), "userIndex": request == 1 ? parameter.first.json : nil,
                 "parameter": .string(parameter.hex), "warnings": [],
             ]

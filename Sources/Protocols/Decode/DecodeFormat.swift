@@ -47,7 +47,8 @@ public enum DecodeFormat {
         Entry(name: "sfloat-le", summary: "SFLOAT-Type, 16 bits, little-endian (GATT)") { bytes throws(DecodeError) in
             try sfloat(bytes) { reader throws(DecodeError) in try reader.u16("SFLOAT") }
         },
-        Entry(name: "sfloat-be", summary: "SFLOAT-Type, 16 bits, big-endian (ISO/IEEE 11073-20601)") { bytes throws(DecodeError) in
+        Entry(name: "sfloat-be", summary: "SFLOAT-Type, 16 bits, big-endian (ISO/IEEE 11073-20601)") {
+            bytes throws(DecodeError) in
             try sfloat(bytes) { reader throws(DecodeError) in try reader.u16BigEndian("SFLOAT") }
         },
         Entry(name: "float-le", summary: "FLOAT-Type, 32 bits, little-endian (GATT)") { bytes throws(DecodeError) in
@@ -64,7 +65,8 @@ public enum DecodeFormat {
     public static func named(_ name: String) throws(DecodeError) -> Entry {
         guard let entry = byName[name.lowercased()] else {
             throw DecodeError(
-                .unknownFormat, offset: 0, message: "expected a format that 'vitalgate decode --list' names, found '\(name)'", bytes: [])
+                .unknownFormat, offset: 0, message: "expected a format that 'vitalgate decode --list' names, found '\(name)'",
+                bytes: [])
         }
         return entry
     }

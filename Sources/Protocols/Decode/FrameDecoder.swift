@@ -15,8 +15,10 @@ public enum FrameDecoder {
         switch characteristic {
         case GATTCharacteristic.bloodPressureMeasurement: try BloodPressureMeasurement(decoding: bytes).measurement
         case GATTCharacteristic.intermediateCuffPressure: try IntermediateCuffPressure(decoding: bytes).measurement
-        case GATTCharacteristic.enhancedBloodPressureMeasurement: try EnhancedBloodPressureMeasurement(decoding: bytes).measurement
-        case GATTCharacteristic.enhancedIntermediateCuffPressure: try EnhancedIntermediateCuffPressure(decoding: bytes).measurement
+        case GATTCharacteristic.enhancedBloodPressureMeasurement:
+            try EnhancedBloodPressureMeasurement(decoding: bytes).measurement
+        case GATTCharacteristic.enhancedIntermediateCuffPressure:
+            try EnhancedIntermediateCuffPressure(decoding: bytes).measurement
         case GATTCharacteristic.bloodPressureRecord: try BloodPressureRecord(segments: [bytes]).measurement
         case GATTCharacteristic.pulseOximeterSpotCheck: try PulseOximeterSpotCheck(decoding: bytes).measurement
         case GATTCharacteristic.pulseOximeterContinuous: try PulseOximeterContinuous(decoding: bytes).measurement

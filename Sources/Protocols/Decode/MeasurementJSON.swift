@@ -7,7 +7,11 @@ extension Measurement {
     /// - Parameter details: what the characteristic says beyond a ``Measurement``, such as a sample's location.
     public func json(details: [JSON.Member] = []) -> JSON {
         var members: [JSON.Member] = [.init("kind", .string(kind.rawValue))]
-        if let unit = quantities.first?.unit { members.append(.init("unit", .string(unit.rawValue))) } else { members.append(.init("unit", nil)) }
+        if let unit = quantities.first?.unit {
+            members.append(.init("unit", .string(unit.rawValue)))
+        } else {
+            members.append(.init("unit", nil))
+        }
         for name in kind.names { members.append(.init(name.rawValue, self[name].json)) }
         members += [
             .init("deviceTime", (isDeviceClockUnset ? nil : deviceTime).json),
@@ -48,7 +52,8 @@ extension Measurement.Kind {
         case .bodyWeight: [.weight, .bodyMassIndex, .height]
         case .bodyComposition:
             [
-                .bodyFat, .basalMetabolism, .musclePercentage, .muscleMass, .fatFreeMass, .softLeanMass, .bodyWaterMass, .impedance,
+                .bodyFat, .basalMetabolism, .musclePercentage, .muscleMass, .fatFreeMass, .softLeanMass, .bodyWaterMass,
+                .impedance,
                 .weight, .height,
             ]
         case .bodyTemperature: [.temperature]

@@ -22,7 +22,8 @@ public struct BloodPressureMeasurement: MeasurementValue {
     public var reservedFlags: UInt8
 
     public init(
-        isKilopascal: Bool = false, systolic: SFloat, diastolic: SFloat, mean: SFloat = .notANumber, timeStamp: LocalDateTime? = nil,
+        isKilopascal: Bool = false, systolic: SFloat, diastolic: SFloat, mean: SFloat = .notANumber,
+        timeStamp: LocalDateTime? = nil,
         pulseRate: SFloat? = nil, userID: UInt8? = nil, status: UInt16? = nil, reservedFlags: UInt8 = 0
     ) {
         self.isKilopascal = isKilopascal
@@ -104,8 +105,8 @@ public struct BloodPressureMeasurement: MeasurementValue {
     }
 }
 
-/// Intermediate Cuff Pressure 2A36 (notified): the layout of 2A35, with the pressure of the moment in the systolic field and NaN, on
-/// some cuffs 0, in the other two. Never a result.
+/// Intermediate Cuff Pressure 2A36 (notified): the layout of 2A35, with the pressure of the moment in the systolic field and
+/// NaN, on some cuffs 0, in the other two. Never a result.
 public struct IntermediateCuffPressure: MeasurementValue {
     public static let uuid = GATTCharacteristic.intermediateCuffPressure
 

@@ -83,7 +83,8 @@ public struct BloodPressureRecord: Hashable, Sendable {
         }
         let first = try BloodPressureRecordSegment(decoding: firstBytes)
         guard first.isFirst else {
-            throw DecodeError(.segmentOutOfOrder, offset: 0, message: "expected the first segment, found a later one", bytes: firstBytes)
+            throw DecodeError(
+                .segmentOutOfOrder, offset: 0, message: "expected the first segment, found a later one", bytes: firstBytes)
         }
         var pieces: [[UInt8]] = []
         var isComplete = false
@@ -97,20 +98,23 @@ public struct BloodPressureRecord: Hashable, Sendable {
             }
             guard segment.sequence == first.sequence, segment.characteristic == first.characteristic else {
                 throw DecodeError(
-                    .segmentOutOfOrder, offset: 1, message: "expected the sequence number and UUID of the first segment", bytes: bytes)
+                    .segmentOutOfOrder, offset: 1, message: "expected the sequence number and UUID of the first segment",
+                    bytes: bytes)
             }
             pieces.append(segment.data)
             isComplete = segment.isLast
         }
         guard isComplete else {
             throw DecodeError(
-                .incompleteRecord, offset: firstBytes.count, message: "expected a segment marked last, found \(segments.count) others",
+                .incompleteRecord, offset: firstBytes.count,
+                message: "expected a segment marked last, found \(segments.count) others",
                 bytes: firstBytes)
         }
         let isPlain = first.characteristic == GATTCharacteristic.bloodPressureMeasurement
         guard isPlain || first.characteristic == GATTCharacteristic.enhancedBloodPressureMeasurement else {
             throw DecodeError(
-                .invalidValue, offset: 3, message: "expected 2b34 or 2a35 as the recorded characteristic, found \(first.characteristic.hex4)",
+                .invalidValue, offset: 3,
+                message: "expected 2b34 or 2a35 as the recorded characteristic, found \(first.characteristic.hex4)",
                 bytes: firstBytes)
         }
         var hasChecksum = checksum == .present
@@ -126,7 +130,8 @@ public struct BloodPressureRecord: Hashable, Sendable {
                 // The checksum's own residue over a frame that carries it little-endian is 0.
                 guard CRC16.mcrf4xx(bytes) == 0 else {
                     throw DecodeError(
-                        .checksumMismatch, offset: bytes.count - 2, message: "expected the E2E-CRC of the bytes before it", bytes: bytes)
+                        .checksumMismatch, offset: bytes.count - 2, message: "expected the E2E-CRC of the bytes before it",
+                        bytes: bytes)
                 }
                 pieces[index].removeLast(2)
             }
@@ -150,12 +155,13 @@ public struct BloodPressureRecord: Hashable, Sendable {
         characteristic = first.characteristic
         self.hasChecksum = hasChecksum
         measurement.sequence = Int(first.sequence)
-        // A record is the measurement that was perhaps already indicated live: where it has a time of its own, it keeps that identity.
-        // Only without one does the record's number tell it from others.
+        // A record is the measurement that was perhaps already indicated live: where it has a time of its own, it keeps that
+        // identity. Only without one does the record's number tell it from others.
         if !measurement.projection.distinguishes {
             measurement.projection = StoredProjection(
                 codec: "2b36/1",
-                bytes: [UInt8(truncatingIfNeeded: sequence), UInt8(truncatingIfNeeded: sequence >> 8)] + measurement.projection.bytes,
+                bytes: [UInt8(truncatingIfNeeded: sequence), UInt8(truncatingIfNeeded: sequence >> 8)]
+                    + measurement.projection.bytes,
                 distinguishes: true)
         }
     }

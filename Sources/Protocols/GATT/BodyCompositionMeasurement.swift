@@ -78,7 +78,9 @@ public struct BodyCompositionMeasurement: MeasurementValue {
     }
 
     private var flags: UInt16 {
-        let fields = [basalMetabolism, musclePercentage, muscleMass, fatFreeMass, softLeanMass, bodyWaterMass, impedance, weight, height]
+        let fields = [
+            basalMetabolism, musclePercentage, muscleMass, fatFreeMass, softLeanMass, bodyWaterMass, impedance, weight, height,
+        ]
         var flags: UInt16 = (isImperial ? 1 : 0) | (timeStamp != nil ? 2 : 0) | (userID != nil ? 4 : 0)
         for (index, field) in fields.enumerated() where field != nil { flags |= 1 << UInt16(index + 3) }
         return flags | (isMultiplePacket ? 1 << 12 : 0)
@@ -95,7 +97,9 @@ public struct BodyCompositionMeasurement: MeasurementValue {
         writer.u16(bodyFat)
         if let timeStamp { writer.dateTime(timeStamp) }
         if withUser, let userID { writer.u8(userID) }
-        let fields = [basalMetabolism, musclePercentage, muscleMass, fatFreeMass, softLeanMass, bodyWaterMass, impedance, weight, height]
+        let fields = [
+            basalMetabolism, musclePercentage, muscleMass, fatFreeMass, softLeanMass, bodyWaterMass, impedance, weight, height,
+        ]
         for case .some(let field) in fields { writer.u16(field) }
     }
 
@@ -108,7 +112,9 @@ public struct BodyCompositionMeasurement: MeasurementValue {
         var warnings = reservedWarning("flag", UInt32(reservedFlags)) + stamp.warnings
         if isMultiplePacket { warnings.append("one of two indications for one measurement") }
         // Beurer scales send such a frame before they know anything.
-        if quantities.allSatisfy({ $0.value.number?.mantissa == 0 }) { warnings.append("every value is 0: perhaps a placeholder") }
+        if quantities.allSatisfy({ $0.value.number?.mantissa == 0 }) {
+            warnings.append("every value is 0: perhaps a placeholder")
+        }
         return Measurement(
             kind: .bodyComposition, quantities: quantities, deviceTime: stamp.deviceTime,
             userIndex: BloodPressureStatus.user(userID), isDeviceClockUnset: stamp.isUnset,
@@ -127,7 +133,8 @@ public struct BodyCompositionMeasurement: MeasurementValue {
         func addMass(_ steps: UInt16?, _ name: Quantity.Name, _ type: MDC) {
             guard let steps else { return }
             list.append(
-                Quantity(name, type: type, value: FixedResolution.mass(steps, isImperial), unit: FixedResolution.massUnit(isImperial)))
+                Quantity(
+                    name, type: type, value: FixedResolution.mass(steps, isImperial), unit: FixedResolution.massUnit(isImperial)))
         }
         add(basalMetabolism, .basalMetabolism, .basalMetabolism, exponent: 0, .kilojoule)
         add(musclePercentage, .musclePercentage, .musclePercentage, exponent: -1, .percent)

@@ -127,8 +127,8 @@ public struct PlugAndPlayID: CharacteristicValue {
     }
 }
 
-/// UDI for Medical Devices 2BFF: `flags u8 | [b0 label] | [b1 device identifier] | [b2 issuer OID] | [b3 authority OID]`, each UTF-8
-/// and ended by a NUL (Device Information Service 1.2).
+/// UDI for Medical Devices 2BFF: `flags u8 | [b0 label] | [b1 device identifier] | [b2 issuer OID] | [b3 authority OID]`, each
+/// UTF-8 and ended by a NUL (Device Information Service 1.2).
 public struct UniqueDeviceIdentifier: CharacteristicValue {
     public static let uuid = GATTCharacteristic.uniqueDeviceIdentifier
 

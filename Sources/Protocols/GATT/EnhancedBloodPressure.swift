@@ -129,7 +129,8 @@ public struct EnhancedBloodPressureMeasurement: MeasurementValue {
     }
 }
 
-/// Enhanced Intermediate Cuff Pressure 2B35 (notified): the layout of 2B34 with the pressure of the moment as systolic. Never a result.
+/// Enhanced Intermediate Cuff Pressure 2B35 (notified): the layout of 2B34 with the pressure of the moment as systolic. Never a
+/// result.
 public struct EnhancedIntermediateCuffPressure: MeasurementValue {
     public static let uuid = GATTCharacteristic.enhancedIntermediateCuffPressure
 

@@ -2,8 +2,9 @@ public import Vitals
 
 /// Glucose Measurement Context 2A34 (notified): what belongs to the measurement with the same sequence number.
 ///
-///     flags u8 | sequence u16 | [b7 extended flags u8] | [b0 carbohydrate id u8, kg SFLOAT] | [b1 meal u8] | [b2 tester, health 4+4]
-///     | [b3 exercise duration u16 s, intensity u8 %] | [b4 medication id u8, amount SFLOAT] | [b6 HbA1c SFLOAT %]
+///     flags u8 | sequence u16 | [b7 extended flags u8] | [b0 carbohydrate id u8, kg SFLOAT] | [b1 meal u8]
+///     | [b2 tester 4 bits, health 4 bits] | [b3 exercise duration u16 s, intensity u8 %]
+///     | [b4 medication id u8, amount SFLOAT] | [b6 HbA1c SFLOAT %]
 ///
 /// Flag b5: medication in litres, else in kilograms. Source: Glucose Service 1.0.1, Bluetooth GSS.
 public struct GlucoseContext: MeasurementValue {
@@ -35,7 +36,8 @@ public struct GlucoseContext: MeasurementValue {
     public var carbohydrate: Amount?
     /// Preprandial 1, postprandial 2, fasting 3, casual 4, bedtime 5.
     public var meal: UInt8?
-    /// Low nibble tester (self 1, professional 2, laboratory 3), high nibble health (minor 1, major 2, menses 3, stress 4, none 5).
+    /// Low nibble: tester (self 1, professional 2, laboratory 3). High nibble: health (minor 1, major 2, menses 3, stress 4,
+    /// none 5).
     public var testerAndHealth: UInt8?
     public var exercise: Exercise?
     public var medication: Amount?
@@ -64,7 +66,8 @@ public struct GlucoseContext: MeasurementValue {
         sequence = try reader.u16("sequence number")
         extendedFlags = flags & 0x80 != 0 ? try reader.u8("extended flags") : nil
         carbohydrate =
-            flags & 1 != 0 ? Amount(id: try reader.u8("carbohydrate id"), value: SFloat(bits: try reader.u16("carbohydrate"))) : nil
+            flags & 1 != 0
+            ? Amount(id: try reader.u8("carbohydrate id"), value: SFloat(bits: try reader.u16("carbohydrate"))) : nil
         meal = flags & 2 != 0 ? try reader.u8("meal") : nil
         testerAndHealth = flags & 4 != 0 ? try reader.u8("tester and health") : nil
         exercise =

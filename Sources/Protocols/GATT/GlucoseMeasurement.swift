@@ -5,8 +5,8 @@ public import Vitals
 ///     flags u8 | sequence u16 | base time 7 | [b0 time offset s16, minutes] | [b1 concentration SFLOAT, type and location u8]
 ///     | [b3 sensor status u16]
 ///
-/// Flag b2: 0 kg/L, 1 mol/L; b4: a context 2A34 with the same sequence number follows; b5 to b7 are reserved. The user's time is base
-/// time plus offset. Source: Glucose Service 1.0.1, Bluetooth GSS.
+/// Flag b2: 0 kg/L, 1 mol/L; b4: a context 2A34 with the same sequence number follows; b5 to b7 are reserved. The user's time
+/// is base time plus offset. Source: Glucose Service 1.0.1, Bluetooth GSS.
 public struct GlucoseMeasurement: MeasurementValue {
     public static let uuid = GATTCharacteristic.glucoseMeasurement
 
@@ -155,7 +155,8 @@ public struct GlucoseMeasurement: MeasurementValue {
     }
 
     static let statusTable: [StatusBit] = [
-        (0, .batteryLow), (1, .sensorMalfunctioning), (2, .sampleInsufficient), (3, .stripInsertionError), (4, .stripTypeIncorrect),
+        (0, .batteryLow), (1, .sensorMalfunctioning), (2, .sampleInsufficient), (3, .stripInsertionError),
+        (4, .stripTypeIncorrect),
         (5, .resultTooHigh), (6, .resultTooLow), (7, .temperatureTooHigh), (8, .temperatureTooLow), (9, .readInterrupted),
         (10, .generalFault), (11, .timeFault),
     ]
@@ -163,8 +164,8 @@ public struct GlucoseMeasurement: MeasurementValue {
     /// Status bit 0 tells of the battery, not of the record.
     private static let batteryLow: UInt16 = 1
 
-    /// `2a18/1`: sequence, base time, unit, concentration and status, without the offset (a meter whose user sets its display's time may
-    /// send old records with another), the battery bit and the context flag.
+    /// `2a18/1`: sequence, base time, unit, concentration and status, without the offset (a meter whose user sets its display's
+    /// time may send old records with another), the battery bit and the context flag.
     private var projection: StoredProjection {
         var stored = ByteWriter()
         stored.u8(flags & 0b1110)
@@ -194,7 +195,8 @@ public struct GlucoseMeasurement: MeasurementValue {
             timeOffsetMinutes: isOffsetUnknown ? nil : timeOffset.map(Int.init), sequence: Int(sequence),
             statusBits: self.status.map(UInt32.init), status: status,
             // Without a usable offset nobody knows the time: held, not guessed (R5).
-            isDeviceClockUnset: stamp.isUnset || isOffsetUnknown, projection: projection, warnings: warnings(stamp, isOffsetUnknown))
+            isDeviceClockUnset: stamp.isUnset || isOffsetUnknown, projection: projection,
+            warnings: warnings(stamp, isOffsetUnknown))
     }
 
     private func warnings(_ stamp: TimeStamp, _ isOffsetUnknown: Bool) -> [String] {

@@ -70,8 +70,8 @@ public struct PulseOximeterSpotCheck: MeasurementValue {
         if let perfusionIndex { writer.u16(perfusionIndex.bits) }
     }
 
-    /// `2a5e/1`: the frame without reserved flags, without the clock flag, which tells of the clock now, and without "from storage",
-    /// which tells how the record came.
+    /// `2a5e/1`: the frame without reserved flags, without the clock flag, which tells of the clock now, and without "from
+    /// storage", which tells how the record came.
     public var measurement: Measurement {
         var stored = ByteWriter()
         write(to: &stored, flags: presence, status: status.map { $0 & ~OximeterStatus.fromStorage })
@@ -88,7 +88,8 @@ public struct PulseOximeterSpotCheck: MeasurementValue {
             sensorStatusBits: sensorStatus, status: OximeterStatus.flags(status, sensorStatus),
             isDeviceClockUnset: isClockUnset || stamp.isUnset,
             projection: StoredProjection(codec: "2a5e/1", bytes: stored.bytes, distinguishes: stamp.deviceTime != nil),
-            warnings: reservedWarning("flag", UInt32(reservedFlags)) + stamp.warnings + OximeterStatus.warnings(status, sensorStatus))
+            warnings: reservedWarning("flag", UInt32(reservedFlags)) + stamp.warnings
+                + OximeterStatus.warnings(status, sensorStatus))
     }
 }
 

@@ -64,7 +64,7 @@ public enum UserControlPoint: CharacteristicValue {
     private static func consentCode(_ reader: inout ByteReader) throws(DecodeError) -> UInt16 {
         let start = reader.offset
         let code = try reader.u16("consent code")
-        // Four digits on a display (User Data Service 1.1, section 3.2.2.2).
+        // Four digits on a display (User Data Service).
         guard code <= 9_999 else { throw reader.error(.invalidValue, at: start, "expected a consent code of 0 to 9999") }
         return code
     }

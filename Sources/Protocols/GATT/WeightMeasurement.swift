@@ -5,8 +5,8 @@ public import Vitals
 ///
 ///     flags u8 | weight u16 | [b1 time 7] | [b2 user u8] | [b3 BMI u16, height u16]
 ///
-/// Flag b0: 0 kg and m, 1 lb and in; b4 to b7 are reserved. The resolution is fixed, whatever 2A9E says: 0.005 kg, 0.01 lb, 0.001 m,
-/// 0.1 in, 0.1 kg/m2. 0xFFFF: the measurement was unsuccessful. Source: Weight Scale Service 1.0.1, Bluetooth GSS.
+/// Flag b0: 0 kg and m, 1 lb and in; b4 to b7 are reserved. The resolution is fixed, whatever 2A9E says: 0.005 kg, 0.01 lb,
+/// 0.001 m, 0.1 in, 0.1 kg/m2. 0xFFFF: the measurement was unsuccessful. Source: Weight Scale Service 1.0.1, Bluetooth GSS.
 public struct WeightMeasurement: MeasurementValue {
     public static let uuid = GATTCharacteristic.weightMeasurement
 

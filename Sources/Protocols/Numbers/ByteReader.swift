@@ -81,7 +81,8 @@ public struct ByteReader: Sendable {
     @inline(never)
     private func tooLong() -> DecodeError {
         DecodeError(
-            .lengthMismatch, offset: offset, message: "expected the end after \(offset) bytes, found \(remaining) more", bytes: bytes)
+            .lengthMismatch, offset: offset, message: "expected the end after \(offset) bytes, found \(remaining) more",
+            bytes: bytes)
     }
 
     /// An error at an offset of this frame.

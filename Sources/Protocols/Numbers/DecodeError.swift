@@ -1,4 +1,5 @@
-/// Why bytes could not be read: what is wrong, where, and the bytes themselves (R2: what a decoder rejects waits for a better one).
+/// Why bytes could not be read: what is wrong, where, and the bytes themselves (R2: what a decoder rejects waits for a better
+/// one).
 public struct DecodeError: Error, Hashable, Sendable {
     public enum Code: String, Hashable, Sendable, CaseIterable {
         /// The frame ends before a field that its flags or its format call for.

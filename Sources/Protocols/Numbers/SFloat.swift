@@ -4,7 +4,7 @@ public import Vitals
 /// SFLOAT-Type: a decimal in 16 bits, 4 of exponent (-8...7) and 12 of mantissa, both two's complement.
 ///
 /// The whole 16-bit value is special or not: 0x07FF is NaN, but 0xF7FF is 204.7 and 0xFFFF is -0.1.
-/// Source: ISO/IEEE 11073-20601:2014, annex F.8; little-endian in GATT, big-endian in 20601.
+/// Source: ISO/IEEE 11073-20601:2014, annex F; little-endian in GATT, big-endian in 20601.
 public struct SFloat: Hashable, Sendable {
     public let bits: UInt16
 
@@ -73,7 +73,7 @@ extension SFloat: ExpressibleByIntegerLiteral {
 
 /// FLOAT-Type: a decimal in 32 bits, 8 of exponent and 24 of mantissa, both two's complement.
 ///
-/// As with ``SFloat`` the whole value is special or not. Source: ISO/IEEE 11073-20601:2014, annex F.7.
+/// As with ``SFloat`` the whole value is special or not. Source: ISO/IEEE 11073-20601:2014, annex F.
 public struct Float32Decimal: Hashable, Sendable {
     public let bits: UInt32
 
@@ -124,7 +124,8 @@ public struct Float32Decimal: Hashable, Sendable {
 }
 
 enum FloatLayout {
-    /// Mantissa and exponent within the ranges that stand for the number: its own first, then with fewer trailing zeros, then with more.
+    /// Mantissa and exponent within the ranges that stand for the number: its own first, then with fewer trailing zeros, then
+    /// with more.
     static func fit(
         _ decimal: ExactDecimal, mantissa: ClosedRange<Int64>, exponent: ClosedRange<Int>, isTaken: (Int64, Int) -> Bool
     ) -> (mantissa: Int64, exponent: Int)? {

@@ -3,6 +3,7 @@ import HTTPTypes
 import Hummingbird
 import Logging
 import NIOCore
+import ServiceLifecycle
 
 /// A simulated FHIR R4 server on 127.0.0.1, for demo, tests and technicians, that fails as it is told.
 ///
@@ -53,8 +54,8 @@ public struct FHIRReceiver: Sendable {
     /// - Parameter onListening: called once with the base URL, `http://127.0.0.1:port/fhir`.
     /// - Throws: what binding the port threw.
     public func run(onListening: @escaping @Sendable (String) -> Void = { _ in }) async throws {
-        var logger = Logger(label: "receiver")
-        logger.logLevel = .error
+        // Silent: Hummingbird calls each connection that our cancellation ends an error. What matters is in `state` and thrown.
+        let logger = Logger(label: "receiver") { _ in SwiftLogNoOpLogHandler() }
         let basePath = options.basePath
         let application = Application(
             responder: ReceiverResponder(state: state, options: options),
@@ -63,11 +64,30 @@ public struct FHIRReceiver: Sendable {
                 onListening("http://127.0.0.1:\(channel.localAddress?.port ?? 0)\(basePath)")
             },
             logger: logger)
-        do {
-            try await application.run()
-        } catch is CancellationError {
-            // The way it is meant to end.
+        // Not by cancellation: Hummingbird 2.28 then drops connections that were accepted and not yet handled, and NIO traps on those
+        // (seen). So the group has a task of its own, and our cancellation asks it to close in good order.
+        let (ending, end) = AsyncStream<Never>.makeStream()
+        let group = ServiceGroup(
+            configuration: .init(
+                services: [
+                    .init(service: application),
+                    .init(service: Ending(stream: ending), successTerminationBehavior: .gracefullyShutdownGroup),
+                ], logger: logger))
+        let serving = Task { try await group.run() }
+        try await withTaskCancellationHandler {
+            try await serving.value
+        } onCancel: {
+            end.finish()
         }
+    }
+}
+
+/// Ends when its stream does, or with its group.
+private struct Ending: Service {
+    let stream: AsyncStream<Never>
+
+    func run() async throws {
+        for await _ in stream.cancelOnGracefulShutdown() {}
     }
 }
 
@@ -117,7 +137,7 @@ struct ReceiverResponder: HTTPResponder {
             query: request.uri.query ?? "", body: body,
             headers: Dictionary(request.headers.map { ($0.name.canonicalName, $0.value) }) { first, _ in first })
         let (reply, delay) = try await state.handle(call)
-        if let delay { try await Task.sleep(for: delay) }
+        if let delay { await rest(delay) }
         switch reply {
         case .answer(let answer): return response(answer)
         case .raw(let status, let type, let text):
@@ -125,12 +145,17 @@ struct ReceiverResponder: HTTPResponder {
                 status: .init(code: status), headers: [.contentType: type], body: .init(byteBuffer: ByteBuffer(string: text)))
         case .hang:
             // Until the sender gives up and closes, which cancels nothing here: so not for ever either.
-            try await Task.sleep(for: .seconds(600))
+            await rest(.seconds(600))
             fallthrough
         case .cut:
             try? await context.channel.close()
             throw Cut()
         }
+    }
+
+    /// Sleeps so long, or until the receiver ends.
+    private func rest(_ duration: Duration) async {
+        await cancelWhenGracefulShutdown { try? await Task.sleep(for: duration) }
     }
 
     private func response(_ answer: ReceiverAnswer) -> Response {

@@ -12,7 +12,6 @@ enum ReceiverCheck {
             try code(resource, "status", observationStatus)
             guard resource["code"] != nil else { throw missing("Observation.code") }
             if resource["value"] != nil { throw ReceiverError(422, "structure", "value[x] without its type") }
-        case "Patient", "Device", "Bundle", "Provenance": break
         default: break
         }
         for identifier in ReceiverQuery.identifiers(of: resource) where identifier.value.isEmpty {
@@ -59,7 +58,9 @@ enum ReceiverPatch {
     ) throws(ReceiverError) -> JSON {
         guard let step = steps.first else { return target }
         if steps.count > 1 {
-            guard let inner = child(target, step) else { throw ReceiverError(422, "not-found", "the patch's path does not exist") }
+            guard let inner = child(target, step) else {
+                throw ReceiverError(422, "not-found", "the patch's path does not exist")
+            }
             return try replace(target, step, change(inner, steps.dropFirst(), operation, value))
         }
         let old = child(target, step)

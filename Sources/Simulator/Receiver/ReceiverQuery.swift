@@ -51,7 +51,8 @@ struct ReceiverQuery {
     /// `system|value`, `|value` (no system), `value` (any system).
     private static func token(_ text: String) -> (system: String?, value: String) {
         let parts = alternatives(text, at: "|")
-        return parts.count == 1 ? (nil, unescaped(parts[0])) : (unescaped(parts[0]), unescaped(parts[1...].joined(separator: "|")))
+        return parts.count == 1
+            ? (nil, unescaped(parts[0])) : (unescaped(parts[0]), unescaped(parts[1...].joined(separator: "|")))
     }
 
     /// Cuts at a separator that has no backslash before it (FHIR search, section "escaping").

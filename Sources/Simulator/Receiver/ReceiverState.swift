@@ -91,7 +91,8 @@ public actor ReceiverState {
             if stored { _ = answer(call) }
             reply = .cut
         case .errorInside: reply = .answer(.outcome(200, "exception", "the receiver was told to fail inside a 200"))
-        case .redirect(let status, let location): reply = .answer(ReceiverAnswer(status: status, headers: [("location", location)]))
+        case .redirect(let status, let location):
+            reply = .answer(ReceiverAnswer(status: status, headers: [("location", location)]))
         case .garbage(let stored):
             if stored { _ = answer(call) }
             reply = .raw(status: 200, contentType: "text/html", body: "<html><body>It works!</body>")
@@ -174,7 +175,9 @@ public actor ReceiverState {
                 try body(call), failing: failing, refusing: refusing,
                 returnsResources: call.headers["prefer"]?.contains("representation") ?? false, at: now)
         case ("POST", 1):
-            if failing == 0 || refusing == 0 { throw ReceiverError(422, "invariant", "this resource breaks a rule of the receiver") }
+            if failing == 0 || refusing == 0 {
+                throw ReceiverError(422, "invariant", "this resource breaks a rule of the receiver")
+            }
             return try store.create(call.steps[0], try body(call), ifNoneExist: call.headers["if-none-exist"], at: now)
         case ("GET", 1): return store.searchset(call.steps[0], try ReceiverQuery(call.query))
         case ("GET", 2): return try store.read(key(call))
@@ -189,7 +192,9 @@ public actor ReceiverState {
     private func body(_ call: Call) throws(ReceiverError) -> JSON {
         let type = call.headers["content-type"]?.prefix { $0 != ";" }.filter { $0 != " " }.lowercased() ?? ""
         let allowed = call.method == "PATCH" ? ["application/json-patch+json"] : ["application/fhir+json", "application/json"]
-        guard allowed.contains(type) else { throw ReceiverError(415, "not-supported", "this needs the content type \(allowed[0])") }
+        guard allowed.contains(type) else {
+            throw ReceiverError(415, "not-supported", "this needs the content type \(allowed[0])")
+        }
         do {
             return try JSON(parsing: call.body)
         } catch {

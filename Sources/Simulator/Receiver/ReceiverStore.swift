@@ -51,7 +51,8 @@ struct ReceiverStore {
 
     /// The one match of a conditional interaction; `nil` for none.
     func conditionalMatch(_ type: String, _ query: String) throws(ReceiverError) -> Key? {
-        let text = query.hasPrefix("?") ? query.dropFirst() : query.hasPrefix("\(type)?") ? query.dropFirst(type.count + 1) : query[...]
+        let text =
+            query.hasPrefix("?") ? query.dropFirst() : query.hasPrefix("\(type)?") ? query.dropFirst(type.count + 1) : query[...]
         let query = try ReceiverQuery(text)
         if query.isEmpty { throw ReceiverError(412, "incomplete", "the condition names nothing to search for") }
         let matches = search(type, query)
@@ -103,7 +104,9 @@ struct ReceiverStore {
             ])
     }
 
-    mutating func create(_ type: String, _ resource: JSON, ifNoneExist: String?, at time: String) throws(ReceiverError) -> ReceiverAnswer {
+    mutating func create(_ type: String, _ resource: JSON, ifNoneExist: String?, at time: String) throws(ReceiverError)
+        -> ReceiverAnswer
+    {
         try ReceiverCheck.resource(resource, as: type)
         if let ifNoneExist, let match = try conditionalMatch(type, ifNoneExist) { return answer(200, match) }
         let key = newKey(type)
@@ -111,7 +114,8 @@ struct ReceiverStore {
         return answer(201, key)
     }
 
-    mutating func update(_ key: Key, _ resource: JSON, ifMatch: String?, at time: String) throws(ReceiverError) -> ReceiverAnswer {
+    mutating func update(_ key: Key, _ resource: JSON, ifMatch: String?, at time: String) throws(ReceiverError) -> ReceiverAnswer
+    {
         try ReceiverCheck.resource(resource, as: key.type)
         guard resource["id"]?.string == key.id else { throw ReceiverError(400, "invalid", "the id is not the one in the URL") }
         try checkVersion(key, ifMatch)
@@ -120,7 +124,8 @@ struct ReceiverStore {
         return answer(isNew ? 201 : 200, key)
     }
 
-    mutating func patch(_ key: Key, _ operations: JSON, ifMatch: String?, at time: String) throws(ReceiverError) -> ReceiverAnswer {
+    mutating func patch(_ key: Key, _ operations: JSON, ifMatch: String?, at time: String) throws(ReceiverError) -> ReceiverAnswer
+    {
         guard let stored = resources[key] else { throw ReceiverError(404, "not-found", key.reference) }
         try checkVersion(key, ifMatch)
         let patched = try ReceiverPatch.apply(operations, to: stored.resource)

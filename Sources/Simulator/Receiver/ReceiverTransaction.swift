@@ -14,7 +14,8 @@ extension ReceiverStore {
     mutating func process(
         _ bundle: JSON, failing: Int?, refusing: Int?, returnsResources: Bool, at time: String
     ) throws(ReceiverError) -> ReceiverAnswer {
-        guard bundle["resourceType"]?.string == "Bundle", let kind = bundle["type"]?.string, kind == "transaction" || kind == "batch"
+        guard bundle["resourceType"]?.string == "Bundle", let kind = bundle["type"]?.string,
+            kind == "transaction" || kind == "batch"
         else { throw ReceiverError(400, "invalid", "a Bundle of type transaction or batch belongs here") }
         let isTransaction = kind == "transaction"
         let entries = bundle["entry"]?.array ?? []
@@ -28,7 +29,8 @@ extension ReceiverStore {
             do throws(ReceiverError) {
                 if index == failing { throw ReceiverError(422, "invariant", "this entry breaks a rule of the receiver") }
                 if index == refusing {
-                    plans.append(Plan(step: .refused(ReceiverError(422, "invariant", "this entry breaks a rule of the receiver"))))
+                    plans.append(
+                        Plan(step: .refused(ReceiverError(422, "invariant", "this entry breaks a rule of the receiver"))))
                     continue
                 }
                 let plan = try plan(entry, avoiding: &planned)
@@ -94,7 +96,9 @@ extension ReceiverStore {
             guard let resource = entry["resource"] else { throw ReceiverError(400, "required", "an entry without resource") }
             let key = Key(type: steps[0], id: steps[1])
             try ReceiverCheck.resource(resource, as: key.type)
-            guard resource["id"]?.string == key.id else { throw ReceiverError(400, "invalid", "the id is not the one in the URL") }
+            guard resource["id"]?.string == key.id else {
+                throw ReceiverError(400, "invalid", "the id is not the one in the URL")
+            }
             try checkVersion(key, entry["request"]?["ifMatch"]?.string)
             guard planned.insert(key).inserted else { throw ReceiverError(400, "duplicate", "two entries write one resource") }
             return Plan(step: .update(key), resource: resource)

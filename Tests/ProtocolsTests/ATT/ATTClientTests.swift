@@ -129,8 +129,8 @@ import Vitals
         }
         #expect(client.hasUnconfirmed)
         #expect(client.timer(at: MonotonicTime(milliseconds: 100_000)).isEmpty)
-        #expect(client.confirm(id) == [.send(.confirmation), .confirmed([id])])
-        #expect(client.confirm(id).isEmpty)
+        #expect(client.confirm(id, at: start) == [.send(.confirmation), .confirmed([id])])
+        #expect(client.confirm(id, at: start).isEmpty)
     }
 
     @Test("R1 a repeated indication is neither a second one nor a second confirmation")
@@ -140,8 +140,21 @@ import Vitals
         #expect(client.receive([0x1D, 0x12, 0x00, 1], at: start) == [.repeated(id)])
         // Another one while the first is unconfirmed, against the specification: no word until both may have it.
         guard case .indicated(let other, _, _) = try #require(client.receive([0x1D, 0x12, 0x00, 2], at: start).first) else { return }
-        #expect(client.confirm(id).isEmpty)
-        #expect(client.confirm(other) == [.send(.confirmation), .confirmed([id, other])])
+        #expect(client.confirm(id, at: start).isEmpty)
+        #expect(client.confirm(other, at: start) == [.send(.confirmation), .confirmed([id, other])])
+    }
+
+    @Test("R1 a repetition that came before the confirmation left is no second one, whenever it is looked at")
+    func r1_lateLookAtARepetition() throws {
+        var client = ATTClient()
+        guard case .indicated(let id, _, _) = try #require(client.receive([0x1D, 0x12, 0x00, 1], at: start).first) else { return }
+        _ = client.confirm(id, at: start + .seconds(35))
+        #expect(client.receive([0x1D, 0x12, 0x00, 1], at: start + .seconds(30)) == [.repeated(id)])
+        #expect(!client.hasUnconfirmed)
+        guard case .indicated = try #require(client.receive([0x1D, 0x12, 0x00, 1], at: start + .seconds(36)).first) else {
+            Issue.record("an equal record after the confirmation is another one")
+            return
+        }
     }
 
     @Test("The small server side", arguments: [
@@ -190,7 +203,7 @@ import Vitals
                 let opcode = ATTPDU.Opcode.allCases.randomElement()?.rawValue ?? 0
                 let bytes = [opcode] + (0..<Int.random(in: 0...24)).map { _ in UInt8.random(in: 0...8) }
                 for event in client.receive(bytes, at: start) {
-                    if case .indicated(let id, _, _) = event { _ = client.confirm(id) }
+                    if case .indicated(let id, _, _) = event { _ = client.confirm(id, at: start) }
                 }
             }
         }

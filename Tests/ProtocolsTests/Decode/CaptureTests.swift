@@ -16,7 +16,8 @@ struct CaptureTests {
     static let all: [Capture] = {
         let text = String(decoding: Checkout.read("Tests/Captures/captures.jsonl") ?? [], as: UTF8.self)
         return text.split(separator: "\n").compactMap { line in
-            guard let json = try? JSON(parsing: String(line)), let profile = json["profile"]?.string, let hex = json["hex"]?.string
+            guard let json = try? JSON(parsing: String(line)), let profile = json["profile"]?.string,
+                let hex = json["hex"]?.string
             else { return nil }
             return Capture(profile: profile, hex: hex, expected: json["expected"] ?? .null)
         }

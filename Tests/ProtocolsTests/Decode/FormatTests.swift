@@ -7,10 +7,12 @@ import Vitals
 struct FormatTests {
     @Test("Every promised format is there, once, with a line about it")
     func list() {
-        let promised = [
-            "2a35", "2a36", "2a5e", "2a5f", "2a60", "2a49", "2a9d", "2a9c", "2a1c", "2a18", "2a2b", "2a08", "2a19", "2a52", "2a9f",
-            "2a85", "2b36", "2b34", "2a34", "2a23", "2a24", "2a25", "2a26", "2a27", "2a28", "2a29", "2a2a", "2bff", "2a50",
-        ].map { "gatt:" + $0 } + ["sfloat-le", "sfloat-be", "float-le", "float-be"]
+        let promised =
+            [
+                "2a35", "2a36", "2a5e", "2a5f", "2a60", "2a49", "2a9d", "2a9c", "2a1c", "2a18", "2a2b", "2a08", "2a19", "2a52",
+                "2a9f",
+                "2a85", "2b36", "2b34", "2a34", "2a23", "2a24", "2a25", "2a26", "2a27", "2a28", "2a29", "2a2a", "2bff", "2a50",
+            ].map { "gatt:" + $0 } + ["sfloat-le", "sfloat-be", "float-le", "float-be"]
         let names = DecodeFormat.all.map(\.name)
         #expect(Set(names).isSuperset(of: promised))
         #expect(Set(names).count == names.count)
@@ -46,14 +48,18 @@ struct FormatTests {
     @Test("Every key of a kind stands in it, null where absent")
     func keys() throws {
         let common = [
-            "kind", "unit", "deviceTime", "userIndex", "status", "statusBits", "sensorStatusBits", "sequence", "timeOffsetMinutes",
+            "kind", "unit", "deviceTime", "userIndex", "status", "statusBits", "sensorStatusBits", "sequence",
+            "timeOffsetMinutes",
             "warnings", "values",
         ]
         let frames: [(String, String, [String])] = [
             ("gatt:2a35", "0078005000ff07", ["systolic", "diastolic", "mean", "pulseRate"]),
             ("gatt:2a36", "0078005000ff07", ["cuffPressure"]),
             ("gatt:2a5e", "0061003c00", ["spo2", "pulseRate", "perfusionIndex"]),
-            ("gatt:2a5f", "0061003c00", ["spo2", "pulseRate", "spo2Fast", "pulseRateFast", "spo2Slow", "pulseRateSlow", "perfusionIndex"]),
+            (
+                "gatt:2a5f", "0061003c00",
+                ["spo2", "pulseRate", "spo2Fast", "pulseRateFast", "spo2Slow", "pulseRateSlow", "perfusionIndex"]
+            ),
             ("gatt:2a9d", "00783e", ["weight"]), ("gatt:2a9c", "0000c200", ["bodyFat", "weight"]),
             ("gatt:2a1c", "004c0e00fe", ["temperature"]), ("gatt:2a18", "000600e407040d10260a", ["glucose"]),
         ]
@@ -93,9 +99,13 @@ struct FormatTests {
 
     @Test("An error tells no measured value")
     func errorsAreSilent() {
-        let error = #expect(throws: DecodeError.self) { try DecodeFormat.decode(format: "gatt:2a35", bytes: bytes("0078005000ff")) }
+        let error = #expect(throws: DecodeError.self) {
+            try DecodeFormat.decode(format: "gatt:2a35", bytes: bytes("0078005000ff"))
+        }
         #expect(error?.message == "expected mean pressure (2 bytes), found 1 more")
-        #expect(error?.json.text == #"{"error":{"code":"too-short","offset":5,"message":"expected mean pressure (2 bytes), found 1 more"}}"#)
+        #expect(
+            error?.json.text
+                == #"{"error":{"code":"too-short","offset":5,"message":"expected mean pressure (2 bytes), found 1 more"}}"#)
     }
 
     @Test("A frame from the store is decoded by its source; what carries no measurement gives none")

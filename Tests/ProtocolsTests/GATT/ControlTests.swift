@@ -25,7 +25,8 @@ struct ControlTests {
     @Test(
         "What is no record access",
         arguments: [
-            ("", .tooShort, 0), ("01", .tooShort, 1), ("00", .reservedOpcode, 0), ("09", .reservedOpcode, 0), ("33", .reservedOpcode, 0),
+            ("", .tooShort, 0), ("01", .tooShort, 1), ("00", .reservedOpcode, 0), ("09", .reservedOpcode, 0),
+            ("33", .reservedOpcode, 0),
             ("0107", .invalidValue, 1), ("010101", .lengthMismatch, 2), ("010301", .tooShort, 3), ("01030107", .tooShort, 3),
             ("0103010700ff", .lengthMismatch, 5), ("06010101", .invalidValue, 1), ("06000100", .invalidValue, 3),
             ("0600010b", .invalidValue, 3), ("060001", .tooShort, 3), ("0500", .tooShort, 2), ("0500030000", .lengthMismatch, 4),
@@ -43,7 +44,8 @@ struct ControlTests {
         arguments: [
             ("01a80e", .registerNewUser(consentCode: 3_752)), ("0201a80e", .consent(userIndex: 1, consentCode: 3_752)),
             ("03", .deleteUserData), ("04", .listAllUsers), ("05ff", .deleteUser(userIndex: 0xFF)),
-            ("20010103", .response(to: 1, .success, parameter: [3])), ("200205", .response(to: 2, .userNotAuthorized, parameter: [])),
+            ("20010103", .response(to: 1, .success, parameter: [3])),
+            ("200205", .response(to: 2, .userNotAuthorized, parameter: [])),
         ] as [(String, UserControlPoint)])
     func userControl(hex: String, value: UserControlPoint) throws {
         #expect(try UserControlPoint(decoding: bytes(hex)) == value)
@@ -53,8 +55,10 @@ struct ControlTests {
     @Test(
         "What is no user control",
         arguments: [
-            ("", .tooShort), ("00", .reservedOpcode), ("06", .reservedOpcode), ("01ffff", .invalidValue), ("0300", .lengthMismatch),
-            ("2001", .tooShort), ("200101", .tooShort), ("2001010304", .lengthMismatch), ("200100", .invalidValue), ("05", .tooShort),
+            ("", .tooShort), ("00", .reservedOpcode), ("06", .reservedOpcode), ("01ffff", .invalidValue),
+            ("0300", .lengthMismatch),
+            ("2001", .tooShort), ("200101", .tooShort), ("2001010304", .lengthMismatch), ("200100", .invalidValue),
+            ("05", .tooShort),
         ] as [(String, DecodeError.Code)])
     func userControlErrors(hex: String, code: DecodeError.Code) {
         let error = #expect(throws: DecodeError.self) { try UserControlPoint(decoding: bytes(hex)) }
@@ -82,7 +86,9 @@ struct ControlTests {
 
     @Test(
         "A clock is set with the day of the week of its date",
-        arguments: [("2026-05-12T23:59:59", 2), ("1970-01-01T00:00:00", 4), ("2000-01-01T00:00:00", 6), ("1969-12-28T12:00:00", 7)]
+        arguments: [
+            ("2026-05-12T23:59:59", 2), ("1970-01-01T00:00:00", 4), ("2000-01-01T00:00:00", 6), ("1969-12-28T12:00:00", 7),
+        ]
             as [(String, UInt8)])
     func dayOfWeek(text: String, day: UInt8) throws {
         let time = try #require(LocalDateTime(text))

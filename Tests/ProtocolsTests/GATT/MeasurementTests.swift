@@ -116,7 +116,9 @@ struct MeasurementTests {
         #expect(json["status"]?[11] == "extended-display-update")
         #expect(json["status"]?[26] == "sensor-disconnected")
         #expect(measurement.isInvalid)
-        #expect(PulseOximeterSpotCheck(spo2: 97, pulseRate: 60, status: 0x1F, sensorStatus: 0xFF_0000).measurement.warnings.count == 2)
+        #expect(
+            PulseOximeterSpotCheck(spo2: 97, pulseRate: 60, status: 0x1F, sensorStatus: 0xFF_0000).measurement.warnings.count == 2
+        )
     }
 
     @Test("A clock that the oximeter calls unset gives no device time in the JSON, and keeps what was sent")
@@ -183,7 +185,9 @@ struct MeasurementTests {
         #expect(try TemperatureMeasurement(decoding: bytes("01 d20300ff")).measurement[.temperature]?.unit == .degreeFahrenheit)
     }
 
-    @Test("Control solution, by type or by location, is no measurement of the patient", arguments: [(10, 1), (1, 4), (10, 4)] as [(UInt8, UInt8)])
+    @Test(
+        "Control solution, by type or by location, is no measurement of the patient",
+        arguments: [(10, 1), (1, 4), (10, 4)] as [(UInt8, UInt8)])
     func controlSolution(type: UInt8, location: UInt8) {
         let measurement = Self.glucose(type: type, location: location).measurement
         #expect(measurement.status == [.controlSolution])
@@ -224,7 +228,8 @@ struct MeasurementTests {
     func glucoseContext() throws {
         let sent = GlucoseContext(
             sequence: 6, extendedFlags: 0, carbohydrate: .init(id: 1, value: 20), meal: 2, testerAndHealth: 0x51,
-            exercise: .init(duration: 600, intensity: 40), medication: .init(id: 1, value: 5), isMedicationInLitres: true, hba1c: 6)
+            exercise: .init(duration: 600, intensity: 40), medication: .init(id: 1, value: 5), isMedicationInLitres: true,
+            hba1c: 6)
         let context = try GlucoseContext(decoding: sent.encoded)
         #expect(context == sent)
         #expect(context.measurement.sequence == 6)

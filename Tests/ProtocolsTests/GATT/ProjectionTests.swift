@@ -12,7 +12,8 @@ struct ProjectionTests {
         reserved: UInt8 = 0
     ) -> StoredProjection {
         BloodPressureMeasurement(
-            isKilopascal: isKilopascal, systolic: systolic, diastolic: 80, timeStamp: time, pulseRate: 60, userID: user, status: status,
+            isKilopascal: isKilopascal, systolic: systolic, diastolic: 80, timeStamp: time, pulseRate: 60, userID: user,
+            status: status,
             reservedFlags: reserved
         ).measurement.projection
     }

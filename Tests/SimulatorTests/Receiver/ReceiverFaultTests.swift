@@ -10,12 +10,14 @@ struct ReceiverFaultTests {
         transaction(create(observation(value)), create(observation(value + "2")))
     }
 
-    @Test("faults that answer", arguments: [
-        (ReceiverFault.status(401), 401, 0), (.status(403), 403, 0), (.status(404), 404, 0), (.status(413), 413, 0),
-        (.status(429, retryAfter: 7), 429, 0), (.status(503), 503, 0), (.entryFails(1), 422, 0), (.entryRefused(1), 200, 1),
-        (.errorInside, 200, 0), (.redirect(302, location: "http://127.0.0.1:9/x"), 302, 0), (.garbage(stored: true), 200, 2),
-        (.garbage(stored: false), 200, 0), (.slow(.milliseconds(50)), 200, 2),
-    ])
+    @Test(
+        "faults that answer",
+        arguments: [
+            (ReceiverFault.status(401), 401, 0), (.status(403), 403, 0), (.status(404), 404, 0), (.status(413), 413, 0),
+            (.status(429, retryAfter: 7), 429, 0), (.status(503), 503, 0), (.entryFails(1), 422, 0), (.entryRefused(1), 200, 1),
+            (.errorInside, 200, 0), (.redirect(302, location: "http://127.0.0.1:9/x"), 302, 0), (.garbage(stored: true), 200, 2),
+            (.garbage(stored: false), 200, 0), (.slow(.milliseconds(50)), 200, 2),
+        ])
     func answering(fault: ReceiverFault, status: Int, stored: Int) async throws {
         try await ReceiverExchange.with(.init(faults: .init([.request(1, fault)]))) { exchange in
             let outcome = await exchange.send(.post, "", Self.bundle())
@@ -42,9 +44,11 @@ struct ReceiverFaultTests {
         }
     }
 
-    @Test("faults that do not answer leave the sender not knowing", arguments: [
-        (ReceiverFault.hang(stored: true), 2), (.hang(stored: false), 0), (.cut(stored: true), 2), (.cut(stored: false), 0),
-    ])
+    @Test(
+        "faults that do not answer leave the sender not knowing",
+        arguments: [
+            (ReceiverFault.hang(stored: true), 2), (.hang(stored: false), 0), (.cut(stored: true), 2), (.cut(stored: false), 0),
+        ])
     func silent(fault: ReceiverFault, stored: Int) async throws {
         try await ReceiverExchange.with(.init(faults: .init([.request(2, fault)])), timeout: .seconds(1)) { exchange in
             // On a kept connection, where libcurl itself would send again.
