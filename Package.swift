@@ -75,6 +75,7 @@ let package = Package(
         .testTarget(
             name: "JournalTests", dependencies: ["Journal", "Steward", "Vitals", "ExactJSON", "CSQLite"], exclude: ["Golden"],
             swiftSettings: strict),
+        tests("DevicesTests", ["Devices", "Protocols", "Catalogue", "Vitals", "ExactJSON"]),
         tests("ProtocolsTests", ["Protocols", "Vitals", "ExactJSON"]),
         tests("StewardTests", ["Steward", "Vitals", "ExactJSON"]),
         tests("VitalsTests", ["Vitals", "ExactJSON"]),
@@ -82,7 +83,9 @@ let package = Package(
         tests("FHIRTests", ["FHIR", "ExactJSON"]),
         tests("DestinationsTests", ["Destinations", "FHIR", "HTTPMessage", "Vitals", "ExactJSON"]),
         tests("EventLoopTests", ["EventLoop", "CLinux"]),
-        tests("SimulatorTests", ["Simulator", "ExactJSON", "HTTP", "HTTPMessage", "EventLoop", "CLinux"]),
+        tests("SimulatorTests", [
+            "Simulator", "Bluetooth", "Devices", "Catalogue", "Protocols", "Vitals", "ExactJSON", "HTTP", "HTTPMessage", "EventLoop", "CLinux",
+        ]),
         tests("HTTPTests", ["HTTP", "HTTPMessage", "EventLoop", "CLinux"]),
     ],
     swiftLanguageModes: [.v6]

@@ -23,11 +23,12 @@ extension BearerError: CustomStringConvertible {
     }
 }
 
-/// An ATT bearer over any connected `SOCK_SEQPACKET` descriptor: L2CAP on CID 4, a socket pair, a named Unix socket. One read is one PDU.
+/// An ATT bearer over any connected `SOCK_SEQPACKET` descriptor: L2CAP on CID 4, a socket pair, a named Unix socket. One read is
+/// one PDU.
 ///
-/// The descriptor is always drained, for the kernel drops on overflow; what is read waits in ``incoming``, which drops nothing. A PDU that
-/// the kernel does not take at once waits its turn. The descriptor is closed once, by whichever comes first: ``close()``, the peer, an
-/// error, or the end of this actor.
+/// The descriptor is always drained, for the kernel drops on overflow; what is read waits in ``incoming``, which drops nothing. A
+/// PDU that the kernel does not take at once waits its turn. The descriptor is closed once, by whichever comes first:
+/// ``close()``, the peer, an error, or the end of this actor.
 public actor ATTSocketBearer: Bearer {
     /// No PDU is longer than the MTU that we agree to (517); a longer one of a faulty peer is cut here and refused by the client.
     static let longestPDU = 1_024
@@ -109,7 +110,7 @@ public actor ATTSocketBearer: Bearer {
             case 0: return
             case EAGAIN: break
             case let code:
-                end()
+                fail()
                 throw code == EPIPE || code == ECONNRESET ? BearerError.closed : BearerError.system(call: "send", code: code)
             }
         }
@@ -143,6 +144,7 @@ public actor ATTSocketBearer: Bearer {
     }
 
     private func drain() {
+        var mayFail = true
         while case .open = state {
             let count = recv(descriptor, &buffer, buffer.count, 0)
             if count > 0 {
@@ -151,6 +153,9 @@ public actor ATTSocketBearer: Bearer {
                 continue
             } else if count < 0, errno == EAGAIN {
                 return
+            } else if count < 0, mayFail {
+                // The kernel tells of a reset once, before it hands out what the peer had sent until then.
+                mayFail = false
             } else {
                 // 0 is the end; ATT has no empty PDU.
                 end()
@@ -165,7 +170,7 @@ public actor ATTSocketBearer: Bearer {
                 unsent.removeFirst()
                 next.done.resume()
             case EAGAIN: return
-            default: end()
+            default: fail()
             }
         }
         if case .open = state { listen(for: .readable) }
@@ -177,6 +182,12 @@ public actor ATTSocketBearer: Bearer {
             if Glibc.send(descriptor, pdu, pdu.count, Int32(MSG_NOSIGNAL)) >= 0 { return 0 }
             if errno != EINTR { return errno == EWOULDBLOCK ? EAGAIN : errno }
         }
+    }
+
+    /// The peer takes nothing more. What it said before it left still counts.
+    private func fail() {
+        drain()
+        end()
     }
 
     private func end() {

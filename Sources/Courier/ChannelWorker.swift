@@ -30,8 +30,6 @@ actor ChannelWorker {
     private static let unreachableAfter = Duration.seconds(15 * 60)
     /// After a failure of the journal itself: long enough not to spin on a broken disk, short against its repair.
     private static let journalPause = Duration.seconds(5)
-    /// What is kept of a receiver's refusal: an OperationOutcome is a few hundred bytes, an HTML error page is not worth more.
-    private static let mostDetailBytes = 16_384
 
     init(
         channel: String, receiver: Receiver, journal: Journal, clock: any Clock, bell: Doorbell, isHeld: Bool,
@@ -141,53 +139,32 @@ actor ChannelWorker {
         return await receiver.client.send(request)
     }
 
+    /// Everything that follows from an answer is one transaction: a crash finds either an attempt without outcome, or all of it.
     private func conclude(_ prepared: Prepared, outcome: HTTPOutcome) async throws(JournalError) {
         let now = clock.now()
         let verdict = receiver.destination.verdict(on: outcome, to: prepared.draft, now: now.wall)
-        try await close(prepared, outcome: outcome, at: now)
+        let results: [ItemResult]
         switch verdict {
-        case .items(let results):
-            try await settle(results, of: prepared, at: now)
-        case .reconcile:
-            let items = prepared.items.map(\.id)
-            try await journal.write { tx in
-                for item in items { try tx.setItem(item, state: .uncertain, reason: "outcome-unknown") }
-            }
-            settling[prepared.dispatch] = now.monotonic + receiver.settling
-        case .retry, .waitUntilRetryAfter, .refreshCredential, .holdChannel, .split, .serverFailure:
-            try await putBack(prepared.items)
-            try await obey(verdict, act: prepared.act.id, at: now)
+        case .items(let items): results = items
+        case .reconcile(let reason): results = prepared.items.map { ItemResult($0.id, .reconcile(reason: reason)) }
+        // It concerns the channel: the items wait as before.
+        default: results = prepared.items.map { ItemResult($0.id, .resend(nil)) }
+        }
+        let desk = settlement(of: prepared, at: now)
+        let settled = try await journal.write { tx in
+            try desk.close(outcome, in: tx)
+            return try desk.settle(results, in: tx)
+        }
+        switch verdict {
+        case .items, .reconcile: try await follow(settled, of: prepared, at: now)
+        default: try await obey(verdict, act: prepared.act.id, at: now)
         }
     }
 
-    /// Writes down how the attempt ended. What failed before a request left is no attempt: it belongs to the channel's one row.
-    private func close(_ prepared: Prepared, outcome: HTTPOutcome, at now: ClockReading) async throws(JournalError) {
-        let attempt = prepared.attempt
-        let milliseconds = Int((now.monotonic - prepared.started.monotonic).milliseconds)
-        try await journal.write { tx in
-            switch outcome {
-            case .notSent: try tx.discardAttempt(attempt)
-            case .unknown(let failure):
-                try tx.endAttempt(
-                    attempt, outcome: "unknown", status: nil, durationMilliseconds: milliseconds,
-                    detail: "\(failure.kind.rawValue): \(failure.message)", at: now.wall)
-            case .answered(let response):
-                let detail = (200...299).contains(response.status) ? nil : Self.detail(response)
-                try tx.endAttempt(
-                    attempt, outcome: "answered", status: response.status, durationMilliseconds: milliseconds, detail: detail,
-                    at: now.wall)
-            }
-        }
-    }
-
-    private static func detail(_ response: HTTPResponse) -> String {
-        String(decoding: response.body.prefix(mostDetailBytes), as: UTF8.self)
-    }
-
-    private func putBack(_ items: [ItemRecord]) async throws(JournalError) {
-        try await journal.write { tx in
-            for item in items { try tx.setItem(item.id, state: .waiting) }
-        }
+    private func settlement(of prepared: Prepared, at now: ClockReading) -> Settlement {
+        Settlement(
+            prepared: prepared, receiver: receiver.name, channel: channel,
+            resendsUncertain: receiver.destination.settings.whenUncertain == .resend, now: now)
     }
 
     /// What a verdict on the channel asks for.
@@ -249,101 +226,33 @@ actor ChannelWorker {
 
     // MARK: Each item's own outcome
 
-    private func settle(_ results: [ItemResult], of prepared: Prepared, at now: ClockReading) async throws(JournalError) {
-        for result in results {
-            guard let item = prepared.items.first(where: { $0.id == result.item }) else { continue }
-            try await settle(item, result.verdict, of: prepared, at: now)
-        }
-    }
-
-    private func settle(
-        _ item: ItemRecord, _ verdict: ItemVerdict, of prepared: Prepared, at now: ClockReading
-    ) async throws(JournalError) {
-        switch verdict {
-        case .delivered(let reference): try await delivered(item, reference, of: prepared, at: now)
-        case .readBack(let reference): try await readBack(item, at: reference, of: prepared)
-        case .quarantine(let code, let text): try await quarantine(item, code: code, text: text, of: prepared, at: now)
-        case .reconcile: try await wait(item, for: prepared.dispatch, at: now)
-        case .resend(let reference):
-            state.passed()
-            let (dispatch, isNewVersion) = (prepared.dispatch, reference != nil)
-            try await journal.write { tx in
-                try tx.setItem(item.id, state: .waiting, serverReference: reference.map { "\($0)" })
-                // A correction names the version that it replaces: with a new one the request must be made anew.
-                if isNewVersion { try tx.dropDispatch(id: dispatch) }
-            }
-        case .uncertain(let reason): try await uncertain(item, reason: reason, of: prepared, at: now)
-        case .serverFailure(_, let reason):
-            let act = prepared.act.id
-            try await journal.write { tx in
-                try tx.setItem(item.id, state: .waiting, reason: "server-failure", serverFailures: item.serverFailures + 1)
-            }
-            report(.failed(channel: channel, kind: reason))
-            for step in state.serverFailed(act: act, at: now.monotonic, random: .random(in: 0..<1)) {
-                try await take(step, act: act, at: now)
+    /// What the worker does after the items' outcomes are on disk.
+    private func follow(_ settled: [Settlement.Settled], of prepared: Prepared, at now: ClockReading) async throws(JournalError) {
+        let act = prepared.act
+        for outcome in settled {
+            switch outcome {
+            case .delivered(let item):
+                state.delivered(act: act.id)
+                let since = act.received.boot == now.boot ? now.monotonic - act.received.monotonic : nil
+                report(.delivered(subjects: [item.readingSubject], receiver: receiver.name, sinceReceived: since))
+            case .quarantined(let item, let code):
+                report(.quarantined(subjects: [item.readingSubject], receiver: receiver.name, code: code))
+                if state.refused(code: code, act: act.id) {
+                    try await hold(
+                        .receiverHeld,
+                        reason: "The receiver refused \(ChannelState.mostEqualRefusals) readings in a row alike (\(code)).", at: now)
+                }
+            case .open: settling[prepared.dispatch] = now.monotonic + receiver.settling
+            case .waiting: state.passed()
+            case .uncertain(let item): report(.uncertain(subjects: [item.readingSubject], receiver: receiver.name))
+            case .failed(let reason):
+                report(.failed(channel: channel, kind: reason))
+                for step in state.serverFailed(act: act.id, at: now.monotonic, random: .random(in: 0..<1)) {
+                    try await take(step, act: act.id, at: now)
+                }
+            case .readBack(let item, let reference): try await readBack(item, at: reference, of: prepared)
             }
         }
-    }
-
-    private func delivered(
-        _ item: ItemRecord, _ reference: ServerReference, of prepared: Prepared, at now: ClockReading
-    ) async throws(JournalError) {
-        let (name, channel, act) = (receiver.name, channel, prepared.act)
-        try await journal.write { tx in
-            try tx.setItem(item.id, state: .delivered, serverReference: "\(reference)", at: now.wall)
-            try tx.clearFailures(of: channel)
-            try tx.clear(.itemFailing, subject: "\(name)/\(act.id)")
-            try tx.clearIfNone(.uncertain, of: name, condition: .outcomeUnknown)
-        }
-        state.delivered(act: act.id)
-        let since = act.received.boot == now.boot ? now.monotonic - act.received.monotonic : nil
-        report(.delivered(subjects: [item.readingSubject], receiver: name, sinceReceived: since))
-    }
-
-    private func quarantine(
-        _ item: ItemRecord, code: String, text: String, of prepared: Prepared, at now: ClockReading
-    ) async throws(JournalError) {
-        let (name, channel) = (receiver.name, channel)
-        try await journal.write { tx in
-            try tx.setItem(item.id, state: .quarantined, reason: code)
-            try tx.clearFailures(of: channel)
-            try tx.raise(
-                Condition(.quarantine, subject: name, since: now.wall, reason: "The receiver refused a reading (\(code))."))
-            // The receiver's own words may hold health data: sealed, never logged.
-            try tx.audit(
-                at: now.wall, actor: "daemon", action: "quarantine", subject: item.readingSubject.rawValue, detail: text)
-        }
-        report(.quarantined(subjects: [item.readingSubject], receiver: name, code: code))
-        if state.refused(code: code, act: prepared.act.id) {
-            try await hold(
-                .receiverHeld, reason: "The receiver refused \(ChannelState.mostEqualRefusals) readings in a row alike (\(code)).",
-                at: now)
-        }
-    }
-
-    private func wait(_ item: ItemRecord, for dispatch: Int64, at now: ClockReading) async throws(JournalError) {
-        try await journal.write { tx in
-            try tx.setItem(item.id, state: .uncertain, reason: "outcome-unknown")
-        }
-        settling[dispatch] = now.monotonic + receiver.settling
-    }
-
-    /// It cannot be found out whether the receiver has it: the receiver's policy decides, visibly.
-    private func uncertain(
-        _ item: ItemRecord, reason: String, of prepared: Prepared, at now: ClockReading
-    ) async throws(JournalError) {
-        let name = receiver.name
-        let isResent = receiver.destination.settings.whenUncertain == .resend
-        try await journal.write { tx in
-            try tx.setItem(item.id, state: isResent ? .waiting : .uncertain, reason: isResent ? "sent-again" : "for-a-person")
-            try tx.audit(
-                at: now.wall, actor: "daemon", action: isResent ? "send-again" : "hold-uncertain",
-                subject: item.readingSubject.rawValue, detail: reason)
-            if !isResent {
-                try tx.raise(Condition(.outcomeUnknown, subject: name, since: now.wall, reason: reason))
-            }
-        }
-        report(.uncertain(subjects: [item.readingSubject], receiver: name))
     }
 
     private func readBack(_ item: ItemRecord, at reference: ServerReference, of prepared: Prepared) async throws(JournalError) {
@@ -362,27 +271,23 @@ actor ChannelWorker {
         let (channel, name) = (channel, receiver.name)
         let now = clock.now()
         let found = try? await journal.write { tx -> [Int64] in
-            var dispatches: Set<Int64> = []
             for attempt in try tx.openAttempts() where attempt.receiver == name {
-                guard let dispatch = try tx.dispatch(id: attempt.dispatch), dispatch.channel == channel else { continue }
                 try tx.endAttempt(
                     attempt.id, outcome: "unknown", status: nil, durationMilliseconds: nil,
                     detail: "The daemon ended while the request was under way.", at: now.wall)
-                for entry in dispatch.entries {
-                    guard let item = try tx.item(id: entry.item), item.state == .sending else { continue }
-                    try tx.setItem(item.id, state: .uncertain, reason: "outcome-unknown")
-                }
             }
-            var last: Int64 = 0
-            while case let page = try tx.items(state: .uncertain, receiver: name, after: last, limit: 100), let end = page.last {
-                for item in page where item.channel == channel && item.reason == "outcome-unknown" {
-                    if let dispatch = try tx.openDispatch(item: item.id) {
-                        dispatches.insert(dispatch.id)
-                    } else {
-                        try tx.setItem(item.id, state: .waiting)
-                    }
+            // Nothing is in flight at a start: what was, is of unknown outcome.
+            try tx.eachItem(in: .sending, of: name, channel: channel) { item in
+                try tx.setItem(item.id, state: .uncertain, reason: Settlement.outcomeUnknown)
+            }
+            var dispatches: Set<Int64> = []
+            try tx.eachItem(in: .uncertain, of: name, channel: channel) { item in
+                guard item.reason == Settlement.outcomeUnknown else { return }
+                if let dispatch = try tx.openDispatch(item: item.id) {
+                    dispatches.insert(dispatch.id)
+                } else {
+                    try tx.setItem(item.id, state: .waiting)
                 }
-                last = end.id
             }
             return Array(dispatches)
         }
@@ -407,9 +312,11 @@ actor ChannelWorker {
         }
         guard let inquiries = receiver.destination.reconciliation(of: prepared.draft) else {
             settling[id] = nil
-            for item in prepared.items {
-                try await uncertain(item, reason: "The receiver cannot be asked.", of: prepared, at: clock.now())
-            }
+            let now = clock.now()
+            let desk = settlement(of: prepared, at: now)
+            let results = prepared.items.map { ItemResult($0.id, .uncertain(reason: "The receiver cannot be asked.")) }
+            let settled = try await journal.write { tx in try desk.settle(results, in: tx) }
+            try await follow(settled, of: prepared, at: now)
             return
         }
         for item in prepared.items {
@@ -432,36 +339,24 @@ actor ChannelWorker {
     private func conclude(
         inquiryOn item: ItemRecord, _ verdict: DispatchVerdict, of prepared: Prepared, at now: ClockReading
     ) async throws(JournalError) -> Bool {
-        if case .items(let results) = verdict, let result = results.first {
-            switch result.verdict {
-            case .readBack, .reconcile: break
-            default:
-                try await settle(item, result.verdict, of: prepared, at: now)
-                return true
-            }
-        }
-        // The item's outcome is still open: it is asked about again, never sent blindly.
-        try await wait(item, for: prepared.dispatch, at: now)
+        let result = verdict.answer ?? ItemResult(item.id, .reconcile(reason: "The receiver gave no answer about it."))
+        let desk = settlement(of: prepared, at: now)
+        let settled = try await journal.write { tx in try desk.settle([result], in: tx) }
+        try await follow(settled, of: prepared, at: now)
+        // An item whose outcome is still open is asked about again, never sent blindly.
+        guard case .reconcile = result.verdict else { return true }
         try await obey(verdict, act: prepared.act.id, at: now)
         return false
     }
 }
 
-extension Transaction {
-    /// The receiver looked at something: whatever kept the channel from it is over.
-    func clearFailures(of channel: String) throws(JournalError) {
-        guard var record = try self.channel(channel), record.failures > 0 else { return }
-        record.failures = 0
-        record.firstFailure = nil
-        record.lastFailure = nil
-        record.failureKind = nil
-        try setChannel(record)
-        try clear(.receiverUnreachable, subject: channel)
-    }
-
-    /// Clears the receiver's condition when no item of it is in that state any more.
-    func clearIfNone(_ state: ItemState, of receiver: String, condition: Condition.Code) throws(JournalError) {
-        guard try counts().items[receiver]?[state, default: 0] ?? 0 == 0 else { return }
-        try clear(condition, subject: receiver)
+extension DispatchVerdict {
+    /// What an inquiry found out about its item, or `nil` where its outcome is as open as before.
+    fileprivate var answer: ItemResult? {
+        guard case .items(let results) = self, let first = results.first else { return nil }
+        switch first.verdict {
+        case .readBack, .reconcile: return nil
+        default: return first
+        }
     }
 }

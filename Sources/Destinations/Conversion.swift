@@ -13,8 +13,8 @@ public enum Conversion {
     /// The act that such a reading would be, with an id made of its own content.
     ///
     /// The device may be described by a member `device` with `manufacturer`, `modelNumber`, `serialNumber`, `firmwareRevision`,
-    /// `hardwareRevision`, `softwareRevision`, `systemID` (16 hex digits), `address`, `udi`. What is not there is sent as "unknown"
-    /// where the profile requires it.
+    /// `hardwareRevision`, `softwareRevision`, `systemID` (16 hex digits), `address`, `udi`. What is not there is sent as
+    /// "unknown" where the profile requires it.
     ///
     /// - Parameters:
     ///   - received: the hub's time, taken where the device sent no valid time of its own.
@@ -23,7 +23,9 @@ public enum Conversion {
         let measurement = try measurement(json)
         let id = StableUUID.text("reading", json.text)
         let readings = measurement.readings
-        guard !readings.isEmpty else { throw InputError("a \(measurement.kind.rawValue) frame is no result: no receiver is told of it") }
+        guard !readings.isEmpty else {
+            throw InputError("a \(measurement.kind.rawValue) frame is no result: no receiver is told of it")
+        }
         let local = measurement.isDeviceClockUnset ? nil : measurement.deviceTime
         let instants = local.map { $0.isValid ? zone.instants(showing: $0) : [] } ?? []
         return Act(
@@ -31,13 +33,16 @@ public enum Conversion {
             readings: readings.enumerated().map { position, reading in
                 Act.IdentifiedReading(id: SubjectID(rawValue: StableUUID.text("reading", id, String(position))), reading: reading)
             },
-            effective: instants.first ?? received, timeBasis: instants.isEmpty ? .received : .local, device: device(json["device"]),
+            effective: instants.first ?? received, timeBasis: instants.isEmpty ? .received : .local,
+            device: device(json["device"]),
             specialization: specialization(measurement.kind), patient: PatientAlias(rawValue: "convert"),
             batteryPercent: json["batteryPercent"]?.integer)
     }
 
     static func measurement(_ json: JSON) throws(InputError) -> Measurement {
-        guard let name = json["kind"]?.string else { throw InputError("no member \"kind\": expected what `vitalgate decode --json` prints") }
+        guard let name = json["kind"]?.string else {
+            throw InputError("no member \"kind\": expected what `vitalgate decode --json` prints")
+        }
         guard let kind = Measurement.Kind(rawValue: name) else { throw InputError("\"kind\" is none of a measurement") }
         var deviceTime: LocalDateTime?
         if let time = json["deviceTime"], time != .null {
@@ -48,7 +53,9 @@ public enum Conversion {
         }
         var status: Set<StatusFlag> = []
         for flag in json["status"]?.array ?? [] {
-            guard let known = flag.string.flatMap({ StatusFlag(rawValue: $0) }) else { throw InputError("\"status\" holds an unknown flag") }
+            guard let known = flag.string.flatMap({ StatusFlag(rawValue: $0) }) else {
+                throw InputError("\"status\" holds an unknown flag")
+            }
             status.insert(known)
         }
         let quantities = try quantities(json, kind)
@@ -108,7 +115,8 @@ public enum Conversion {
         // The code depends on the sample (whole blood, plasma), so only the decoder knows it.
         case .glucose: (values?[0]?["mdc"]?.integer).flatMap { UInt32(exactly: $0) }.map { MDC($0) }
         case .spo2Fast, .pulseRateFast, .spo2Slow, .pulseRateSlow, .basalMetabolism, .musclePercentage, .muscleMass, .fatFreeMass,
-            .softLeanMass, .bodyWaterMass, .impedance: nil
+            .softLeanMass, .bodyWaterMass, .impedance:
+            nil
         }
     }
 

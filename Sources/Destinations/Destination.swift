@@ -5,8 +5,8 @@ public import Vitals
 /// A kind of receiver: how acts become its requests, and what its answers mean. Pure: it returns requests and verdicts, the
 /// courier sends, waits and stores.
 ///
-/// A request carries no credentials; the courier adds them. It is frozen before the first attempt, so the same input must give the
-/// same bytes, and everything needed to interpret the answer later stands in the draft.
+/// A request carries no credentials; the courier adds them. It is frozen before the first attempt, so the same input must give
+/// the same bytes, and everything needed to interpret the answer later stands in the draft.
 public protocol Destination: Sendable {
     var settings: ReceiverSettings { get }
 
@@ -27,7 +27,8 @@ public protocol Destination: Sendable {
         onReadBack outcome: HTTPOutcome, of item: Int64, at reference: ServerReference, in draft: DispatchDraft, now: Instant
     ) -> DispatchVerdict
 
-    /// What to ask when it is not known whether the dispatch arrived, one question an item; `nil` where the receiver cannot be asked.
+    /// What to ask when it is not known whether the dispatch arrived, one question an item; `nil` where the receiver cannot be
+    /// asked.
     func reconciliation(of draft: DispatchDraft) -> [Inquiry]?
 
     /// What the answer to an inquiry means for its item: `.items` with one verdict (`delivered`, `resend`, `quarantine`), or a
@@ -65,8 +66,8 @@ public struct DispatchItem: Hashable, Sendable {
 public struct DispatchAct: Hashable, Sendable {
     public var act: Act
     public var items: [DispatchItem]
-    /// Another reading already holds the receiver-side identifier that this act's device time would give (same device, patient, type
-    /// and device time): it is then created under our own identifier alone.
+    /// Another reading already holds the receiver-side identifier that this act's device time would give (same device, patient,
+    /// type and device time): it is then created under our own identifier alone.
     public var claimedIdentifier: Bool
 
     public init(act: Act, items: [DispatchItem], claimedIdentifier: Bool = false) {

@@ -50,8 +50,8 @@ extension FHIRMeaning {
         }
     }
 
-    /// The issue codes that say more than a status does. Codes that servers use for anything (`processing`, `invalid`, `exception`,
-    /// `security`, `not-found`, `unknown`) leave it to the status.
+    /// The issue codes that say more than a status does. Codes that servers use for anything (`processing`, `invalid`,
+    /// `exception`, `security`, `not-found`, `unknown`) leave it to the status.
     private static func known(
         _ outcome: R4.OperationOutcome?, status: Int, retryAfter: String?, now: Instant
     ) -> FHIRMeaning? {

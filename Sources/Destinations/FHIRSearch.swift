@@ -2,9 +2,9 @@
 enum FHIRSearch {
     /// `identifier=system%7Cvalue`.
     ///
-    /// FHIR escapes `$`, `,`, `|` and `\` inside a value with a backslash (R4, 3.1.1.4.0); the URL then percent-encodes what RFC 3986
-    /// does not allow in a query, and `&`, `+`, `=`, `#`, `%`, which would mean something else there. The bar between system and value
-    /// is not allowed in a query either.
+    /// FHIR escapes `$`, `,`, `|` and `\` inside a value with a backslash (R4, 3.1.1.4.0); the URL then percent-encodes what RFC
+    /// 3986 does not allow in a query, and `&`, `+`, `=`, `#`, `%`, which would mean something else there. The bar between system
+    /// and value is not allowed in a query either.
     static func identifier(system: String, value: String) -> String {
         "identifier=" + encoded(escaped(system)) + "%7C" + encoded(escaped(value))
     }

@@ -1,5 +1,5 @@
-/// A UUID made of a text, the same on every run: names inside one request, and identifiers of what belongs to an act without being
-/// a reading of it.
+/// A UUID made of a text, the same on every run: names inside one request, and identifiers of what belongs to an act without
+/// being a reading of it.
 ///
 /// FNV-1a over 128 bits, not cryptographic: the texts are ids that already are, and nothing secret is hidden by it. Marked as
 /// version 8 (RFC 9562, 5.8: a vendor's own).

@@ -36,12 +36,13 @@ public enum ItemVerdict: Hashable, Sendable {
     case delivered(ServerReference)
     /// The receiver had something under this identifier already: read it and compare before believing.
     case readBack(ServerReference)
-    /// Refused for what it is, or different from what the receiver holds. `code` is short and fixed; `text` is the receiver's own and
-    /// may hold health data: it is sealed, never logged.
+    /// Refused for what it is, or different from what the receiver holds. `code` is short and fixed; `text` is the receiver's own
+    /// and may hold health data: it is sealed, never logged.
     case quarantine(code: String, text: String)
     /// Ask the receiver for this item before sending it again.
     case reconcile(reason: String)
-    /// The receiver does not have it: send it again. A reference says how the receiver knows it now (a correction's next version).
+    /// The receiver does not have it: send it again. A reference says how the receiver knows it now (a correction's next
+    /// version).
     case resend(ServerReference?)
     /// It cannot be found out whether the receiver has it: the receiver's policy decides.
     case uncertain(reason: String)
@@ -68,8 +69,8 @@ extension ServerReference: CustomStringConvertible {
     /// `Observation/123/_history/1`, or without the version where none is known.
     public var description: String { version.map { "\(reference)/_history/\($0)" } ?? reference }
 
-    /// Reads what ``description`` writes, and a Location header, absolute or relative: only type, id and version are taken, so that
-    /// a receiver cannot send us elsewhere.
+    /// Reads what ``description`` writes, and a Location header, absolute or relative: only type, id and version are taken, so
+    /// that a receiver cannot send us elsewhere.
     public init?(_ location: String) {
         var parts = location.split(separator: "/").map(String.init)
         var version: String?

@@ -3,7 +3,8 @@ import Vitals
 
 /// The Device Information Service (0x180A) as an identity, one characteristic after the other.
 enum DeviceInformation {
-    /// In the order of their worth, should the device leave early: the key is made of manufacturer, model and serial number or System ID.
+    /// In the order of their worth, should the device leave early: the key is made of manufacturer, model and serial number or
+    /// System ID.
     static let characteristics: [BluetoothUUID] = [0x2A29, 0x2A24, 0x2A25, 0x2A23, 0x2A26, 0x2A27, 0x2A28, 0x2BFF]
 
     /// A value that cannot be read adds nothing: a guess could make two devices one.

@@ -124,7 +124,11 @@ extension DeviceSession {
         lastActivity = max(lastActivity, value.at.monotonic)
         if let id = value.indication {
             // It says that the transfer is whole: the word on that waits for the last of its frames.
-            if pending.isEmpty { perform(client.confirm(id, at: value.at.monotonic), at: value.at) } else { heldAnswers.append(id) }
+            if pending.isEmpty {
+                perform(client.confirm(id, at: value.at.monotonic), at: value.at)
+            } else {
+                heldAnswers.append(id)
+            }
         }
         let response = try? RecordAccess(decoding: value.value)
         if case .response(_, let outcome) = response { actions.append(.note(.records(outcome))) }
@@ -133,25 +137,26 @@ extension DeviceSession {
         request = nil
         switch (stage, response) {
         case (.reporting, .response(_, let outcome)):
-            // Deleting is off unless the programme's entry says that the delete is the word, and then only what is committed is deleted.
+            // Deleting is off unless the programme's entry says that the delete is the word, and then only what is committed is
+            // deleted.
             if model.acknowledges == .command, outcome == .success, readingsOfTransfer > 0 {
                 state = .stepping(step, .committingRecords)
                 if pending.isEmpty { countRecords(at: value.at) }
                 return
             }
-            closeTransfer()
+            closeRecords()
             hadTransfer = true
         case (.counting, .count(UInt32(readingsOfTransfer), _)):
             if startRecords(.deleting, step: step, at: value.at) { return }
         case (.deleting, .response(_, .success)):
             actions += awaitingWord.map(SessionAction.confirmed)
             awaitingWord.removeAll()
-            closeTransfer()
+            closeRecords()
         case (.counting, _):
             // A record that came into the memory in between would be lost with the others.
             actions.append(.note(.deleteWithheld))
-            closeTransfer()
-        default: closeTransfer()
+            closeRecords()
+        default: closeRecords()
         }
         proceed(at: value.at)
     }

@@ -110,7 +110,7 @@ extension DeviceSession {
         case .records(let records, _, let since):
             if case .failure = result {
                 fail(records == .reporting ? .records : .delete, result)
-                closeTransfer()
+                closeRecords()
                 return proceed(at: now)
             }
             state = .stepping(step, .records(records, isWritten: true, since: max(since, now.monotonic)))
@@ -202,13 +202,14 @@ extension DeviceSession {
 
     // MARK: Clock
 
-    /// The characteristic that the model names, in the driver's own service before any other; or the other form of a clock where the
-    /// device has only that.
+    /// The characteristic that the model names, in the driver's own service before any other; or the other form of a clock where
+    /// the device has only that.
     private func clock(_ number: UInt16?) -> HandleMap.Characteristic? {
         guard let number else { return nil }
         let named = BluetoothUUID.short(number)
         let other: BluetoothUUID = named == .currentTime ? .dateTime : .currentTime
-        return map?.characteristic(named, in: profile.service) ?? map?.characteristic(named) ?? map?.characteristic(other, in: profile.service)
+        return map?.characteristic(named, in: profile.service) ?? map?.characteristic(named) ?? map?.characteristic(
+            other, in: profile.service)
             ?? map?.characteristic(other)
     }
 

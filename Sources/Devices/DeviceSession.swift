@@ -7,23 +7,24 @@ public import Vitals
 /// Design constraints:
 /// - a frame's word leaves only after ``committed(_:at:)`` (R1), and the frame is handed up as it came (R2);
 /// - the clock is read before it is written, and an unsynchronised hub writes none (R5);
-/// - a device that may leave at any moment is asked for nothing that its reading does not need before the reading: the order is the
-///   model's, only a device without a key says who it is first;
+/// - a device that may leave at any moment is asked for nothing that its reading does not need before the reading: the order is
+///   the model's, only a device without a key says who it is first;
 /// - a step that fails (clock, identity, battery, command) is noted and never ends a transfer;
 /// - no client configuration is ever cleared: some cuffs drop their bond on it.
 ///
-/// Operation: every call returns what to do, in order; see ``SessionAction``. Sources: Blood Pressure Profile 1.1.1, Pulse Oximeter
-/// Profile 1.0.1; differences between models are data of `devices/`.
+/// Operation: every call returns what to do, in order; see ``SessionAction``. Sources: Blood Pressure Profile 1.1.1, Pulse
+/// Oximeter Profile 1.0.1; differences between models are data of `devices/`.
 public struct DeviceSession: Sendable {
     /// Timing constants.
     enum Timing {
-        /// The response to a Record Access Control Point request, and each record before it, comes within the time of an ATT transaction
-        /// (30 s, as the profiles that share 2A52 ask of their collectors).
+        /// The response to a Record Access Control Point request, and each record before it, comes within the time of an ATT
+        /// transaction (30 s, as the profiles that share 2A52 ask of their collectors).
         static let records = Duration.seconds(30)
         /// A link on which nothing comes at all. Cuffs stay up for two minutes at most after a measurement.
         static let idle = Duration.seconds(120)
     }
-    /// Values that may wait while it is not yet known who the device is. One indication waits at most, so only notifications add up.
+    /// Values that may wait while it is not yet known who the device is. One indication waits at most, so only notifications add
+    /// up.
     static let longestWait = 256
 
     /// One thing to do on a fresh link, before and between the model's own steps.
@@ -172,8 +173,8 @@ public struct DeviceSession: Sendable {
 
     /// The frame could not be committed.
     ///
-    /// The word is withheld and the link ended, so that the device sends it again. Where the end of the link is itself the word, or there
-    /// is none, nothing is closed: the caller tries again while the link lasts and then calls ``committed(_:at:)``.
+    /// The word is withheld and the link ended, so that the device sends it again. Where the end of the link is itself the word,
+    /// or there is none, nothing is closed: the caller tries again while the link lasts and then calls ``committed(_:at:)``.
     public mutating func refused(_ token: FrameToken, at now: ClockReading) -> [SessionAction] {
         if case .ended = state { return [] }
         guard let frame = pending[token] else { return [] }
@@ -204,7 +205,7 @@ public struct DeviceSession: Sendable {
         case .settling(let until) where now.monotonic >= until: proceed(at: now)
         case .stepping(_, .records(_, _, let since)) where now.monotonic >= since + Timing.records:
             actions.append(.note(.recordsTimedOut))
-            closeTransfer()
+            closeRecords()
             proceed(at: now)
         case .collecting: collectingTimer(at: now)
         default: break
@@ -277,11 +278,24 @@ public struct DeviceSession: Sendable {
     /// The stream, if any, becomes its one reading, and what came so far is one transfer.
     mutating func closeTransfer() {
         closeStream()
-        readingsOfTransfer = 0
+        closeRecords()
         guard transferIsOpen else { return }
         transferIsOpen = false
         hadTransfer = true
         actions.append(.transferEnded)
+    }
+
+    /// The stored records that came are one transfer; a stream beside them goes on.
+    mutating func closeRecords() {
+        hadTransfer = hadTransfer || readingsOfTransfer > 0
+        if readingsOfTransfer > 0, stream != nil {
+            actions.append(.transferEnded)
+        } else if stream == nil, transferIsOpen {
+            transferIsOpen = false
+            hadTransfer = true
+            actions.append(.transferEnded)
+        }
+        readingsOfTransfer = 0
     }
 
     /// The end of the link was the word for all that is committed.

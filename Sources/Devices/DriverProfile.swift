@@ -1,8 +1,8 @@
 import Catalogue
 import Protocols
 
-/// Which characteristics a driver listens to, and what their frames are. The whole difference between the standard profiles: one session
-/// machine speaks them all.
+/// Which characteristics a driver listens to, and what their frames are. The whole difference between the standard profiles: one
+/// session machine speaks them all.
 struct DriverProfile {
     struct Source {
         var characteristic: BluetoothUUID

@@ -39,7 +39,8 @@ public struct StreamReading: Hashable, Sendable {
 public enum SessionAction: Hashable, Sendable {
     /// Send the PDU and wait until the bearer has taken it.
     case send([UInt8])
-    /// Commit the frame, then call ``DeviceSession/committed(_:at:)``, or ``DeviceSession/refused(_:at:)`` if it cannot be committed.
+    /// Commit the frame, then call ``DeviceSession/committed(_:at:)``, or ``DeviceSession/refused(_:at:)`` if it cannot be
+    /// committed.
     case store(FrameToken, Frame, role: FrameRole)
     /// The same for a stream as a whole.
     case storeStream(FrameToken, StreamReading)
@@ -47,7 +48,8 @@ public enum SessionAction: Hashable, Sendable {
     case confirmed(FrameToken)
     /// The device's clock was read: its face (`nil` where unset or unreadable) and the hub's clocks at that moment (R5).
     case clockRead(device: LocalDateTime?, at: ClockReading)
-    /// The device's clock was set, from `before` (as read, `nil` where unset or unreadable) to `after`, when the hub's clocks showed `at`.
+    /// The device's clock was set, from `before` (as read, `nil` where unset or unreadable) to `after`, when the hub's clocks
+    /// showed `at`.
     case clockSet(before: LocalDateTime?, after: LocalDateTime, at: ClockReading)
     case identity(DeviceIdentity)
     /// Percent.

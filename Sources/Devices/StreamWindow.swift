@@ -5,9 +5,9 @@ import Vitals
 
 /// A continuous oximeter stream on its way to one reading.
 ///
-/// The newest sample that carries one of the rule's result flags is the reading. Else it is the median of the last stable stretch that
-/// covered the rule's seconds. A stable sample has both numbers and no mark of the device's against them; a gap or any other sample
-/// breaks the stretch.
+/// The newest sample that carries one of the rule's result flags is the reading. Else it is the median of the last stable stretch
+/// that covered the rule's seconds. A stable sample has both numbers and no mark of the device's against them; a gap or any other
+/// sample breaks the stretch.
 struct StreamWindow {
     /// PLXS sends about once a second; three missing in a row are a break.
     static let longestGap = Duration.seconds(3)
@@ -49,7 +49,9 @@ struct StreamWindow {
             stretch.removeAll()
             return false
         }
-        if let last = stretch.last, frame.received.monotonic - last.frame.received.monotonic > Self.longestGap { stretch.removeAll() }
+        if let last = stretch.last, frame.received.monotonic - last.frame.received.monotonic > Self.longestGap {
+            stretch.removeAll()
+        }
         stretch.append(sample)
         settle(at: frame.received.monotonic)
         return false
@@ -57,7 +59,8 @@ struct StreamWindow {
 
     /// Marks that make a number unfit for a median although the device does not call it invalid. Low perfusion is not among them.
     private static let unstable: Set<StatusFlag> = [
-        .earlyEstimate, .questionable, .signalProcessingIrregularity, .inadequateSignal, .poorSignal, .erraticSignal, .nonpulsatileSignal,
+        .earlyEstimate, .questionable, .signalProcessingIrregularity, .inadequateSignal, .poorSignal, .erraticSignal,
+        .nonpulsatileSignal,
         .questionablePulse, .signalAnalysisOngoing,
     ]
 
@@ -73,9 +76,11 @@ struct StreamWindow {
     func reading() -> StreamReading? {
         guard !isEmpty else { return nil }
         if let declared {
-            return StreamReading(frames: [declared.frame], measurement: Self.spot(declared.measurement, derived: false), isDerived: false)
+            return StreamReading(
+                frames: [declared.frame], measurement: Self.spot(declared.measurement, derived: false), isDerived: false)
         }
-        guard let last = stable.last, let spo2 = Self.median(stable.map(\.spo2)), let pulse = Self.median(stable.map(\.pulse)) else {
+        guard let last = stable.last, let spo2 = Self.median(stable.map(\.spo2)), let pulse = Self.median(stable.map(\.pulse))
+        else {
             return StreamReading(frames: recent, measurement: nil, isDerived: false)
         }
         var measurement = last.measurement

@@ -58,6 +58,22 @@ final class Exchange {
         continuation = nil
     }
 
+    /// libcurl's code, put right where 7.88.1 errs about whether the answer is complete.
+    func verdict(on code: CURLcode) -> CURLcode {
+        // It takes a head that is cut off for an answer (seen).
+        if code == CURLE_OK, !isHeadComplete { return CURLE_PARTIAL_FILE }
+        // An HTTP/2 server may answer completely before it has read the body, and then reset the stream without error: that
+        // answer counts (RFC 9113, section 8.1). libcurl calls it a stream error (seen with nginx); where it has lost the answer
+        // too, it stays unknown.
+        if code == CURLE_HTTP2_STREAM, isHeadComplete, status >= 200,
+            let length = headers.first(where: { $0.name == "content-length" }),
+            Int(length.value) == body.count
+        {
+            return CURLE_OK
+        }
+        return code
+    }
+
     func cancel() { stop = .cancelled }
 
     /// The lines in libcurl's form. The list lives as long as the exchange.

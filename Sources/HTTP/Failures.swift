@@ -19,7 +19,8 @@ struct Ending {
         guard stop != nil || code != CURLE_OK else { return nil }
         let failure = HTTPFailure(kind, message)
         // A receiver that refuses our certificate says so in TLS 1.3 after we have written (RFC 8446, section 4.4.2.4): its
-        // handshake never ended, so no request of this connection has come through to it.
+        // handshake never ended, so no request of this connection has come through to it. Where a reset overtakes the alert
+        // (seen), we cannot tell, and it stays unknown.
         let isRefusedAtHandshake = kind == .certificate && isNewConnection && !hasAnswerBytes
         return mayBeSent && !isRefusedAtHandshake ? .unknown(failure) : .notSent(failure)
     }

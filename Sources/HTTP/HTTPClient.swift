@@ -27,6 +27,7 @@ public actor HTTPClient {
     private static let maximumIdleHandles = 2
     private var idleTimer: EventLoop.TimerID?
     private var lastID: UInt64 = 0
+    private var isClosed = false
 
     public init(settings: HTTPClientSettings, loop: EventLoop) {
         self.settings = settings
@@ -34,6 +35,16 @@ public actor HTTPClient {
     }
 
     isolated deinit { release() }
+
+    /// Ends what is on its way with `.cancelled` and lets go of every connection; later requests are `.notSent(.cancelled)`.
+    ///
+    /// To be called before the loop is stopped and the process ends: OpenSSL tidies up at exit, and a connection that is still
+    /// open then is torn down under it.
+    public func close() {
+        isClosed = true
+        for exchange in Array(exchanges.values) { cancel(exchange.id) }
+        release()
+    }
 
     /// Sends the request and waits for its complete answer. Redirects are answers (3xx), never followed.
     ///
@@ -60,7 +71,7 @@ public actor HTTPClient {
         _ request: HTTPRequest, isStream: Bool, onHead: (@Sendable (HTTPResponse) -> Void)?,
         onChunk: (@Sendable ([UInt8]) -> Void)?
     ) async -> HTTPOutcome {
-        if Task.isCancelled { return .notSent(HTTPFailure(.cancelled, "cancelled")) }
+        if Task.isCancelled || isClosed { return .notSent(HTTPFailure(.cancelled, "cancelled")) }
         lastID += 1
         let id = lastID
         let exchange = Exchange(
@@ -140,7 +151,7 @@ public actor HTTPClient {
         _ = vg_info_long(handle, CURLINFO_RESPONSE_CODE, &status)
         _ = vg_info_long(handle, CURLINFO_NUM_CONNECTS, &connections)
         let ending = Ending(
-            code: code == CURLE_OK && !exchange.isHeadComplete ? CURLE_PARTIAL_FILE : code,
+            code: exchange.verdict(on: code),
             text: String(cString: exchange.errorText), mayBeSent: exchange.mayBeSent, hasAnswerBytes: exchange.hasAnswerBytes,
             isNewConnection: connections > 0, stop: exchange.stop, usesProxy: exchange.usesProxy, hosts: exchange.hosts)
         let answer = HTTPResponse(status: status, headers: exchange.headers, body: exchange.body)

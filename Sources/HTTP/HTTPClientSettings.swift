@@ -60,8 +60,8 @@ public struct HTTPClientSettings: Sendable {
     public var stallTimeout: Duration? = .seconds(30)
     /// Bytes of an answer's body. The largest real answer is a transaction's, a few hundred bytes an entry.
     public var maximumAnswer = 4 * 1_024 * 1_024
-    /// How long an unused connection is kept; whole seconds. Apache and Node close theirs after 5 s, and a request that meets such
-    /// a close is an unknown outcome, so we close first.
+    /// How long an unused connection is kept; whole seconds. Apache and Node close theirs after 5 s, and a request that meets
+    /// such a close is an unknown outcome, so we close first.
     public var idleLifetime: Duration = .seconds(4)
     /// Connections to one receiver at a time; further requests wait. With HTTP/2 they share one.
     public var maximumConnections = 4

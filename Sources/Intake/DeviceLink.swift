@@ -56,8 +56,9 @@ actor DeviceLink {
     }
 
     private enum Event: Sendable {
-        case pdu([UInt8])
-        case wake(Int)
+        /// With the clocks at its arrival: a slow commit before it must not look like quiet, nor hide a repetition.
+        case pdu([UInt8], at: ClockReading)
+        case wake(Int, at: ClockReading)
         case saveAgain
         case ended
     }
@@ -93,9 +94,9 @@ actor DeviceLink {
         let (events, feed) = AsyncStream.makeStream(of: Event.self)
         self.feed = feed
         await withDiscardingTaskGroup { group in
-            let bearer = self.bearer
+            let (bearer, clock) = (self.bearer, self.clock)
             group.addTask {
-                for await pdu in bearer.incoming { feed.yield(.pdu(pdu)) }
+                for await pdu in bearer.incoming { feed.yield(.pdu(pdu, at: clock.now())) }
                 feed.yield(.ended)
             }
             await perform(session.start(at: clock.now()), &group)
@@ -114,12 +115,11 @@ actor DeviceLink {
     }
 
     private func take(_ event: Event, _ group: inout DiscardingTaskGroup) async {
-        let now = clock.now()
         switch event {
-        case .pdu(let pdu): await perform(session.receive(pdu, at: now), &group)
-        case .wake(let number): if number == wakes { await perform(session.timer(at: now), &group) }
+        case .pdu(let pdu, let at): await perform(session.receive(pdu, at: at), &group)
+        case .wake(let number, let at): if number == wakes { await perform(session.timer(at: at), &group) }
         case .saveAgain: await saveAgain(&group)
-        case .ended: await perform(session.linkEnded(at: now), &group)
+        case .ended: await perform(session.linkEnded(at: clock.now()), &group)
         }
     }
 
@@ -157,11 +157,11 @@ actor DeviceLink {
 
     private func wake(_ at: MonotonicTime, _ group: inout DiscardingTaskGroup) {
         wakes += 1
-        let (number, feed) = (wakes, feed)
+        let (number, feed, clock) = (wakes, feed, clock)
         let pause = max(at - clock.now().monotonic, .zero)
         group.addTask {
             try? await Task.sleep(for: pause)
-            feed?.yield(.wake(number))
+            feed?.yield(.wake(number, at: clock.now()))
         }
     }
 
@@ -206,7 +206,7 @@ actor DeviceLink {
         do throws(JournalError) {
             try await commit(token, result)
         } catch {
-            report(.commitRefused(device: device.id, reason: error.what))
+            report(.commitRefused(device: device.id, reason: error.what, isFull: error.isFull))
             unsaved.append(Unsaved(token: token, result: result))
             await perform(session.refused(token, at: clock.now()), &group)
             saveAgainLater(&group)
@@ -408,7 +408,7 @@ actor DeviceLink {
         do throws(JournalError) {
             transfer = try await journal.write { tx in try tx.beginTransfer(device: device, at: now) }
         } catch {
-            report(.commitRefused(device: device, reason: error.what))
+            report(.commitRefused(device: device, reason: error.what, isFull: error.isFull))
         }
     }
 
@@ -445,7 +445,7 @@ actor DeviceLink {
         do throws(JournalError) {
             try await journal.write { tx in try body(tx, subject) }
         } catch {
-            report(.commitRefused(device: device.id, reason: error.what))
+            report(.commitRefused(device: device.id, reason: error.what, isFull: error.isFull))
         }
     }
 }

@@ -79,3 +79,8 @@ extension SessionNote {
         }
     }
 }
+
+extension JournalError {
+    /// The disk is full: room may come back.
+    var isFull: Bool { if case .full = self { true } else { false } }
+}

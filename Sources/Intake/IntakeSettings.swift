@@ -30,7 +30,8 @@ public enum IntakeEvent: Sendable {
     /// The word left (R1).
     case confirmed(device: Int64)
     case suppressed(device: Int64)
-    case commitRefused(device: Int64, reason: String)
+    /// A transaction failed, and with it the word that depended on it.
+    case commitRefused(device: Int64, reason: String, isFull: Bool)
     case clockRead(device: Int64, hubAhead: Duration?)
     case clockSet(device: Int64)
     case note(device: Int64, text: String)

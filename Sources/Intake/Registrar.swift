@@ -120,7 +120,8 @@ struct Registrar: Sendable {
                 measurement, isStoredTransfer: arrival.model.records == .racp, keepsRecords: arrival.model.records != .none,
                 recordsInTransfer: arrival.recordsInTransfer),
             isLiveWithoutStamp: arrival.model.clock.liveWithoutStamp,
-            epochs: try tx.clockEpochs(device: arrival.device.id), zone: zone)
+            epochs: try tx.clockEpochs(device: arrival.device.id), zone: zone,
+            completeUntil: try tx.completeUntil(device: arrival.device.id, model: arrival.model, before: arrival.transfer))
         return try decided(
             measurement, arrival: decision, time: time, received: arrival.frame.received, device: arrival.device.id,
             model: arrival.model, in: tx)
@@ -190,7 +191,8 @@ struct Registrar: Sendable {
             isFromStorage: isTakenFromStorage(
                 record.measurement, isStoredTransfer: model.records == .racp, keepsRecords: model.records != .none,
                 recordsInTransfer: try tx.acts(inTransfer: record.transfer).count),
-            isLiveWithoutStamp: model.clock.liveWithoutStamp, epochs: try tx.clockEpochs(device: record.device), zone: zone)
+            isLiveWithoutStamp: model.clock.liveWithoutStamp, epochs: try tx.clockEpochs(device: record.device), zone: zone,
+            completeUntil: try tx.completeUntil(device: record.device, model: model, before: record.transfer))
     }
 
     private func apply(
@@ -252,6 +254,10 @@ struct Registrar: Sendable {
 
     /// The hub's clock came right: the moments of this boot are computed again from the monotonic clock (R5).
     func putRight(_ record: ActRecord, by now: ClockReading, in tx: Transaction) throws(JournalError) {
+        guard record.received.boot == now.boot else {
+            try decideAfterItsBoot(record, by: now, in: tx)
+            return
+        }
         var changed = record
         if let received = record.received.putRight(by: now, zone: zone) { changed.received = received }
         if let coincidence = record.coincidence, let hub = coincidence.hub.putRight(by: now, zone: zone) {
@@ -263,6 +269,17 @@ struct Registrar: Sendable {
         try decideAgain(changed, time: true, in: tx)
     }
 
+    /// The boot in which it came ended before the clock was right: a stamp still counts, when it arrived does not.
+    private func decideAfterItsBoot(_ record: ActRecord, by now: ClockReading, in tx: Transaction) throws(JournalError) {
+        guard let device = try tx.device(id: record.device), let model = catalogue[device.model] else { return }
+        let time = decideTime(
+            of: record.measurement, received: now, isFromStorage: true, isLiveWithoutStamp: model.clock.liveWithoutStamp,
+            epochs: try tx.clockEpochs(device: device.id), zone: zone)
+        let decided = try decided(
+            record.measurement, arrival: .new(record.identity), time: time, received: now, device: device.id, model: model, in: tx)
+        _ = try apply(decided, to: record, device: device, in: tx)
+    }
+
     private func raiseHold(_ act: ActRecord, device: DeviceRecord, in tx: Transaction) throws(JournalError) {
         guard case .held(let reason) = act.state, let code = reason.condition else { return }
         try tx.raise(
@@ -271,6 +288,18 @@ struct Registrar: Sendable {
 }
 
 extension Transaction {
+    /// When the hub last held all that the device had to tell: the end of an earlier transfer that ended in its own time. What a device
+    /// sends afterwards was measured since, which tells equal faces of two clock epochs apart.
+    func completeUntil(device: Int64, model: Model, before transfer: Int64) throws(JournalError) -> Instant? {
+        guard model.records != .none else { return nil }
+        for earlier in try lastTransfers(device: device, limit: 10) where earlier.id < transfer {
+            if let ended = earlier.ended, ended.isSynchronised, ["quiet", "peer-ended", "records-ended"].contains(earlier.outcome ?? "") {
+                return ended.wall
+            }
+        }
+        return nil
+    }
+
     /// Writes down what a look at a device's clock changed.
     func apply(_ change: EpochChange, device: Int64) throws(JournalError) {
         if let updated = change.updated { try update(updated, device: device) }

@@ -31,7 +31,8 @@ public struct ActDraft: Hashable, Sendable {
     public init(
         device: Int64, frame: Int64, transfer: Int64, identity: ReadingIdentity, measurement: Measurement, state: ActState,
         effective: MeasuredTime? = nil, timeBasis: TimeBasis? = nil, patient: PatientAlias? = nil, assignment: Int64? = nil,
-        cautions: Set<Act.Caution> = [], coincidence: ClockCoincidence? = nil, batteryPercent: Int? = nil, isDerived: Bool = false,
+        cautions: Set<Act.Caution> = [], coincidence: ClockCoincidence? = nil, batteryPercent: Int? = nil,
+        isDerived: Bool = false,
         received: ClockReading, revision: Int = 0
     ) {
         self.device = device
@@ -56,7 +57,8 @@ public struct ActDraft: Hashable, Sendable {
 extension ActRecord {
     init(_ draft: ActDraft, id: Int64, subject: SubjectID, readings: [ReadingID]) {
         self.init(
-            id: id, subject: subject, device: draft.device, frame: draft.frame, transfer: draft.transfer, identity: draft.identity,
+            id: id, subject: subject, device: draft.device, frame: draft.frame, transfer: draft.transfer,
+            identity: draft.identity,
             measurement: draft.measurement, state: draft.state, effective: draft.effective, timeBasis: draft.timeBasis,
             patient: draft.patient, assignment: draft.assignment, cautions: draft.cautions, coincidence: draft.coincidence,
             batteryPercent: draft.batteryPercent, isDerived: draft.isDerived, received: draft.received, revision: draft.revision,

@@ -1,7 +1,7 @@
 import Glibc
 
-/// A file of allocated, unused blocks beside the database (R9): given away when the disk is full, so that the log can be written back
-/// and retention can run, and taken again when there is room.
+/// A file of allocated, unused blocks beside the database (R9): given away when the disk is full, so that the log can be
+/// written back and retention can run, and taken again when there is room.
 struct Ballast {
     let path: String
     let bytes: Int
@@ -26,7 +26,9 @@ struct Ballast {
     /// Takes the blocks if there is room for them. Returns whether the ballast is in place.
     func restore() -> Bool {
         if isHeld { return true }
-        guard let free = FileSystem.freeBytes(at: FileSystem.directory(of: path)), free >= bytes + Self.margin else { return false }
+        guard let free = FileSystem.freeBytes(at: FileSystem.directory(of: path)), free >= bytes + Self.margin else {
+            return false
+        }
         let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { return false }
         defer { _ = close(descriptor) }

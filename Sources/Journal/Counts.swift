@@ -50,7 +50,8 @@ extension Transaction {
         var tally = Tally()
         // Each in the order of an index that has all of it: no sorting, and the tables themselves are not read.
         var ready = Int(try integer("SELECT count(*) FROM act") ?? 0)
-        try each("SELECT state, hold, count(*) FROM act WHERE state <> 'ready' GROUP BY state, hold") { row throws(JournalError) in
+        try each("SELECT state, hold, count(*) FROM act WHERE state <> 'ready' GROUP BY state, hold") {
+            row throws(JournalError) in
             tally.acts[Tally.ActKey(state: row.text(0), hold: row.optionalText(1))] = row.int(2)
             ready -= row.int(2)
         }
@@ -58,7 +59,8 @@ extension Transaction {
         try each("SELECT state, receiver, count(*) FROM item GROUP BY state, receiver") { row throws(JournalError) in
             tally.items[Tally.ItemKey(receiver: row.integer(1), state: row.text(0))] = row.int(2)
         }
-        try each("SELECT channel, count(*) FROM item WHERE state = 'waiting' GROUP BY channel") { row throws(JournalError) in
+        try each("SELECT channel, count(*) FROM item INDEXED BY item_waiting WHERE state = 'waiting' GROUP BY channel") {
+            row throws(JournalError) in
             tally.waiting[row.integer(0)] = row.int(1)
         }
         tally.suppressed = Int(try integer("SELECT count(*) FROM suppressed") ?? 0)
@@ -67,7 +69,7 @@ extension Transaction {
         return tally
     }
 
-    /// Keeps the counts up to date where they are known. A rollback forgets them.
+    /// Keeps the counts up to date where they are known. A rollback takes it back.
     func change(_ body: (inout Tally) -> Void) {
         guard var tally = store.cache.tally.take() else { return }
         body(&tally)

@@ -2,8 +2,8 @@ import Glibc
 
 /// The few calls on files that SQLite does not make itself.
 ///
-/// None of them ever opens the database file while a connection has it: closing any descriptor of a file drops the process's POSIX
-/// locks on it, and with them the exclusive lock.
+/// None of them ever opens the database file while a connection has it: closing any descriptor of a file drops the process's
+/// POSIX locks on it, and with them the exclusive lock.
 enum FileSystem {
     static func exists(_ path: String) -> Bool {
         var status = stat()
@@ -95,8 +95,8 @@ enum FileSystem {
         _ = Glibc.close(descriptor)
     }
 
-    /// Overwrites a file and takes its name away. On flash the old blocks may survive: what counts is that they are a *wrapping* key
-    /// whose wrapped keys are destroyed too.
+    /// Overwrites a file and takes its name away. On flash the old blocks may survive: what counts is that they are a
+    /// *wrapping* key whose wrapped keys are destroyed too.
     static func destroy(_ path: String) {
         let descriptor = open(path, O_WRONLY | O_CLOEXEC)
         if descriptor >= 0 {

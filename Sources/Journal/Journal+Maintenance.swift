@@ -12,7 +12,8 @@ public struct StorageReport: Hashable, Sendable {
     public var reserve: ReserveState
 }
 
-// Long work in short transactions, so that intake comes in between (R1: no other transaction delays an intake commit by more than 20 ms).
+// Long work in short transactions, so that intake comes in between (R1: no other transaction delays an intake commit by more
+// than 20 ms).
 extension Journal {
     /// Acts a transaction: some ten statements each, 2 to 4 ms together on the slowest machine that was measured.
     private static let purgedTogether = 8

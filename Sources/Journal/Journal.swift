@@ -2,10 +2,10 @@ import EventLoop
 
 /// The store of the promise: one SQLite connection under an exclusive lock, on a thread of its own.
 ///
-/// Design constraints: what `write` returned is on disk (R1); what failed left no trace; a disk that lied or filled up is found out
-/// before anything more is believed (R1, R9); nothing that grows with the backlog is held in memory. Transactions run one after the
-/// other in the order of their calls, so each must be short: no more than some milliseconds (long work is cut into pieces by
-/// ``purgeDelivered(before:limit:at:)`` and the like).
+/// Design constraints: what `write` returned is on disk (R1); what failed left no trace; a disk that lied or filled up is found
+/// out before anything more is believed (R1, R9); nothing that grows with the backlog is held in memory. Transactions run one
+/// after the other in the order of their calls, so each must be short: no more than some milliseconds (long work is cut into
+/// pieces by ``purgeDelivered(before:limit:at:)`` and the like).
 public actor Journal {
     private enum Phase {
         case open(Store)
@@ -28,8 +28,8 @@ public actor Journal {
     /// What protects the key: ``KeySource/Protection/file`` is a standing condition, `no-key-protection`.
     public nonisolated let keyProtection: KeySource.Protection
 
-    /// How long nothing must have been committed before the log is written back. Longer than the gaps between a cuff's stored records
-    /// (a connection interval or two, at most 100 ms), so that it does not come between them.
+    /// How long nothing must have been committed before the log is written back. Longer than the gaps between a cuff's stored
+    /// records (a connection interval or two, at most 100 ms), so that it does not come between them.
     private static let idleBeforeCheckpoint = Duration.milliseconds(250)
 
     public nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
@@ -73,6 +73,8 @@ public actor Journal {
         }
         phase = .open(store)
         if !ballast.restore() { reserve = .reached }
+        // Counted before the first device is heard: some 50 ms with 100,000 readings, too long to come between later.
+        _ = try transact(store, isReadOnly: true) { transaction in try transaction.counts() }
     }
 
     public var state: JournalState {
@@ -89,8 +91,8 @@ public actor Journal {
 
     // MARK: Transactions
 
-    /// Runs `body` in one transaction and commits it. When this returns, the change is durable (`synchronous=FULL`); when it throws,
-    /// there is no change. After ``JournalError/io(_:)`` the next call reopens and checks the database first.
+    /// Runs `body` in one transaction and commits it. When this returns, the change is durable (`synchronous=FULL`); when it
+    /// throws, there is no change. After ``JournalError/io(_:)`` the next call reopens and checks the database first.
     ///
     /// - Parameter body: `throws` is untyped because Swift 6.3 infers no typed throws for closures; an error that is no
     ///   ``JournalError`` rolls back too and becomes ``JournalError/fault(_:)``, so return a value for an outcome of your own.
@@ -114,6 +116,7 @@ public actor Journal {
         _ store: Store, isReadOnly: Bool, _ body: (Transaction) throws -> T
     ) throws(JournalError) -> T {
         let transaction = Transaction(store, isReadOnly: isReadOnly)
+        let tally = store.cache.tally
         do {
             try transaction.execute(isReadOnly ? "BEGIN" : "BEGIN IMMEDIATE")
             let result = try body(transaction)
@@ -123,7 +126,7 @@ public actor Journal {
             return result
         } catch {
             if !store.database.isAutocommit { try? store.database.execute("ROLLBACK") }
-            store.cache.forget()
+            store.cache.rollBack(to: tally)
             let failure = transaction.failure ?? error as? JournalError ?? .fault("a transaction's body threw \(type(of: error))")
             handle(failure, store)
             throw failure
@@ -141,6 +144,7 @@ public actor Journal {
                 let store = try Store(options, key: key)
                 try store.check()
                 phase = .open(store)
+                _ = try transact(store, isReadOnly: true) { transaction in try transaction.counts() }
                 return store
             } catch {
                 phase = .failed(error)
@@ -236,8 +240,8 @@ public actor Journal {
 
     // MARK: Keys (R8)
 
-    /// Wraps the keys with another source's key; with `newDataKey` what is written from now on is sealed with a new data key. The old
-    /// key file stays: the caller removes it when the new one is proved.
+    /// Wraps the keys with another source's key; with `newDataKey` what is written from now on is sealed with a new data key.
+    /// The old key file stays: the caller removes it when the new one is proved.
     public func rotate(to new: KeySource, newDataKey: Bool = false) throws(JournalError) {
         let store = try ready()
         try store.rotate(from: key, to: new, newDataKey: newDataKey)

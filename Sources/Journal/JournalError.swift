@@ -85,7 +85,8 @@ extension JournalError {
         case .notWritable(let path): "\(path) or its directory cannot be written by this user."
         case .constraint(let error): "\(error)."
         case .unsafe(let setting, let expected, let found): "SQLite's \(setting) is \(found) and must be \(expected)."
-        case .sealBroken(let table, let column, let row): "\(table).\(column) of row \(row) was altered, or moved from another row."
+        case .sealBroken(let table, let column, let row):
+            "\(table).\(column) of row \(row) was altered, or moved from another row."
         case .closed: "It was closed, or its keys were wiped."
         case .fault(let detail): detail
         }
@@ -99,7 +100,8 @@ extension JournalError {
         case .locked: "Stop the other daemon (`systemctl status vitalgate`)."
         case .corrupt: "Restore the state directory from a backup, or move it away to begin anew; keep the damaged one."
         case .schemaTooNew: "Install the later release again, or use another state directory."
-        case .keyMissing, .keyWrong: "Give the service the key that this journal was made with, or move the state directory away to begin anew."
+        case .keyMissing, .keyWrong:
+            "Give the service the key that this journal was made with, or move the state directory away to begin anew."
         case .keyExposed(let path): "Run `chmod 600 \(path)`, and replace the key if others may have read it."
         case .notWritable(let path): "Give the service's user the directory of \(path) (systemd does so with StateDirectory=)."
         case .constraint: "Ask for something else, or report it with the text above."

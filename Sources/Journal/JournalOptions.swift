@@ -36,8 +36,8 @@ public struct JournalOptions: Sendable {
 
 /// Who asks for a transaction.
 public enum Urgency: Hashable, Sendable {
-    /// A device waits for its word. Refused while only the reserve is left (R9); never pays for writing the log back unless the log
-    /// has grown to four times its bound.
+    /// A device waits for its word. Refused while only the reserve is left (R9); never pays for writing the log back unless the
+    /// log has grown to four times its bound.
     case intake
     case ordinary
 }

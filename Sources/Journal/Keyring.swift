@@ -2,15 +2,17 @@ import Crypto
 
 /// The data keys and the index key, wrapped in the table `key` (R8).
 ///
-/// The wrapping key is derived from the source's bytes with HKDF-SHA256; each key is wrapped by AES-256-GCM with the associated data
-/// `key.<purpose>.<version>`. Rotation wraps the same keys anew; the index key never changes, since ids and blind indexes rest on it.
+/// The wrapping key is derived from the source's bytes with HKDF-SHA256; each key is wrapped by AES-256-GCM with the associated
+/// data `key.<purpose>.<version>`. Rotation wraps the same keys anew; the index key never changes, since ids and blind indexes
+/// rest on it.
 struct Keyring {
     private static let index = "index"
     private static let data = "data"
 
     private static func wrappingKey(from bytes: [UInt8]) -> SymmetricKey {
         HKDF<SHA256>.deriveKey(
-            inputKeyMaterial: SymmetricKey(data: bytes), salt: Array("vitalgate".utf8), info: Array("journal key wrapping 1".utf8),
+            inputKeyMaterial: SymmetricKey(data: bytes), salt: Array("vitalgate".utf8),
+            info: Array("journal key wrapping 1".utf8),
             outputByteCount: 32)
     }
 
@@ -36,9 +38,11 @@ struct Keyring {
         return try sealer(from: try unwrapAll(in: database, wrapping: wrapping))
     }
 
-    /// Wraps every key with the new source's key, and begins a new version of the data key where asked for. Old versions stay, for
-    /// what they sealed.
-    static func rotate(from old: KeySource, to new: KeySource, newDataKey: Bool, in database: Database) throws(JournalError) -> Sealer {
+    /// Wraps every key with the new source's key, and begins a new version of the data key where asked for. Old versions stay,
+    /// for what they sealed.
+    static func rotate(from old: KeySource, to new: KeySource, newDataKey: Bool, in database: Database) throws(JournalError)
+        -> Sealer
+    {
         let keys = try unwrapAll(in: database, wrapping: wrappingKey(from: try old.load(isNew: false)))
         let wrapping = wrappingKey(from: try new.load(isNew: true))
         try transact(database) { () throws(JournalError) in
@@ -54,8 +58,8 @@ struct Keyring {
         return try sealer(from: try unwrapAll(in: database, wrapping: wrapping))
     }
 
-    /// Destroys the wrapped keys: what they sealed cannot be opened by anyone again. `secure_delete` overwrites them in the database;
-    /// the caller writes the log back and truncates it.
+    /// Destroys the wrapped keys: what they sealed cannot be opened by anyone again. `secure_delete` overwrites them in the
+    /// database; the caller writes the log back and truncates it.
     static func wipe(in database: Database) throws(JournalError) {
         try transact(database) { () throws(JournalError) in
             try run("DELETE FROM key", [], in: database)

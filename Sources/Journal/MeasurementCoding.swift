@@ -3,8 +3,8 @@ import Vitals
 
 /// Measurements as JSON for sealed columns: short keys, and back digit for digit.
 ///
-/// A number is the text `mantissa` `e` `exponent`: written as a JSON number 5 × 10² would come back as 500 × 10⁰, which is the same
-/// value with more digits.
+/// A number is the text `mantissa` `e` `exponent`: written as a JSON number 5 × 10² would come back as 500 × 10⁰, which is the
+/// same value with more digits.
 enum MeasurementCoding {
     static func json(_ measurement: Measurement) -> JSON {
         .members([
@@ -57,7 +57,8 @@ enum MeasurementCoding {
     }
 
     private static func quantity(_ json: JSON) -> Quantity? {
-        guard let name = json[0]?.string.flatMap(Quantity.Name.init(rawValue:)), let text = json[2]?.string, let unit = json[3]?.string
+        guard let name = json[0]?.string.flatMap(Quantity.Name.init(rawValue:)), let text = json[2]?.string,
+            let unit = json[3]?.string
         else { return nil }
         let type = json[1]?.integer.flatMap { UInt32(exactly: $0) }.map { MDC($0) }
         return value(text).map { Quantity(name, type: type, value: $0, unit: UCUM(unit)) }

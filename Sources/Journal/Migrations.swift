@@ -1,8 +1,8 @@
 /// How a database of an older schema becomes one of this release.
 ///
-/// Expand-only: a step adds tables, columns with defaults and indexes, so that the release before can still read and write the result.
-/// `user_version` is the schema; `meta.min_reader` the oldest schema whose release can still work with it. A release that meets a
-/// `min_reader` above its own schema touches nothing (exit 78).
+/// Expand-only: a step adds tables, columns with defaults and indexes, so that the release before can still read and write the
+/// result. `user_version` is the schema; `meta.min_reader` the oldest schema whose release can still work with it. A release
+/// that meets a `min_reader` above its own schema touches nothing (exit 78).
 enum Migrations {
     struct Step {
         let version: Int
@@ -39,7 +39,10 @@ enum Migrations {
                 do throws(SQLiteError) {
                     try database.execute(step.sql)
                     try database.run(
-                        "INSERT INTO meta (name, value) VALUES ('min_reader', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                        """
+                        INSERT INTO meta (name, value) VALUES ('min_reader', ?)
+                        ON CONFLICT (name) DO UPDATE SET value = excluded.value
+                        """,
                         [step.minimumReader])
                     // A pragma takes no parameters; the number is ours.
                     try database.execute("PRAGMA user_version = \(step.version)")

@@ -32,7 +32,8 @@ public struct DeviceRecord: Hashable, Sendable {
     }
 
     public init(
-        id: Int64, name: String, key: DeviceKey? = nil, identity: DeviceIdentity = DeviceIdentity(), model: String, bearer: String,
+        id: Int64, name: String, key: DeviceKey? = nil, identity: DeviceIdentity = DeviceIdentity(), model: String,
+        bearer: String,
         state: State, enrolled: Instant, handleMap: [UInt8]? = nil, batteryPercent: Int? = nil, lastSeen: Instant? = nil
     ) {
         self.id = id
@@ -118,8 +119,9 @@ public struct ActRecord: Hashable, Sendable {
     public init(
         id: Int64, subject: SubjectID, device: Int64, frame: Int64, transfer: Int64, identity: ReadingIdentity,
         measurement: Measurement, state: ActState, effective: MeasuredTime? = nil, timeBasis: TimeBasis? = nil,
-        patient: PatientAlias? = nil, assignment: Int64? = nil, cautions: Set<Act.Caution>, coincidence:
-        ClockCoincidence? = nil, batteryPercent: Int? = nil, isDerived: Bool, received: ClockReading, revision: Int,
+        patient: PatientAlias? = nil, assignment: Int64? = nil, cautions: Set<Act.Caution>,
+        coincidence:
+            ClockCoincidence? = nil, batteryPercent: Int? = nil, isDerived: Bool, received: ClockReading, revision: Int,
         readings: [ReadingID]
     ) {
         self.id = id
@@ -174,8 +176,9 @@ public struct ItemRecord: Hashable, Sendable {
     public var serverReference: String?
 
     public init(
-        id: Int64, act: Int64, reading: Int64, readingSubject: SubjectID, kind: Kind, receiver: String, channel:
-        String, target: String, state: ItemState, reason: String? = nil, effective: Instant, created: Instant,
+        id: Int64, act: Int64, reading: Int64, readingSubject: SubjectID, kind: Kind, receiver: String,
+        channel:
+            String, target: String, state: ItemState, reason: String? = nil, effective: Instant, created: Instant,
         serverFailures: Int, serverReference: String? = nil
     ) {
         self.id = id
@@ -252,8 +255,9 @@ public struct AttemptRecord: Hashable, Sendable {
     public var detail: String?
 
     public init(
-        id: Int64, dispatch: Int64, receiver: String, started: ClockReading, ended: Instant? = nil, outcome: String? =
-        nil, status: Int? = nil, durationMilliseconds: Int? = nil, detail: String? = nil
+        id: Int64, dispatch: Int64, receiver: String, started: ClockReading, ended: Instant? = nil,
+        outcome: String? =
+            nil, status: Int? = nil, durationMilliseconds: Int? = nil, detail: String? = nil
     ) {
         self.id = id
         self.dispatch = dispatch

@@ -1,5 +1,6 @@
-/// Schema 1. What stands in clear is what the hub must search and order by: surrogate keys, states, hub and effective times, counts,
-/// and blind indexes (16 bytes of an HMAC). Columns named `sealed`, `error`, `body`, `detail` and the like are AEAD-sealed (R8).
+/// Schema 1. What stands in clear is what the hub must search and order by: surrogate keys, states, hub and effective times,
+/// counts, and blind indexes (16 bytes of an HMAC). Columns named `sealed`, `error`, `body`, `detail` and the like are
+/// AEAD-sealed (R8).
 ///
 /// Times are milliseconds since 1970 in UTC. `*_clock` columns hold what vouched for the clock.
 enum Schema {
@@ -10,13 +11,15 @@ enum Schema {
             id INTEGER PRIMARY KEY, purpose TEXT NOT NULL, version INTEGER NOT NULL, wrapped BLOB NOT NULL,
             UNIQUE (purpose, version)) STRICT;
         -- Texts that many rows name: boot ids, patients' aliases, receivers, channels. kind: NameKind.
-        CREATE TABLE name (id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, blind BLOB NOT NULL UNIQUE, sealed BLOB NOT NULL) STRICT;
+        CREATE TABLE name (
+            id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, blind BLOB NOT NULL UNIQUE, sealed BLOB NOT NULL) STRICT;
         CREATE TABLE device (
             id INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE, state TEXT NOT NULL, enrolled INTEGER NOT NULL, last_seen INTEGER,
             sealed BLOB NOT NULL) STRICT;
         CREATE TABLE transfer (
-            id INTEGER PRIMARY KEY, device INTEGER NOT NULL REFERENCES device, began INTEGER NOT NULL, began_offset INTEGER NOT NULL,
-            began_monotonic INTEGER NOT NULL, began_boot INTEGER NOT NULL REFERENCES name, began_clock TEXT NOT NULL,
+            id INTEGER PRIMARY KEY, device INTEGER NOT NULL REFERENCES device, began INTEGER NOT NULL,
+            began_offset INTEGER NOT NULL, began_monotonic INTEGER NOT NULL, began_boot INTEGER NOT NULL REFERENCES name,
+            began_clock TEXT NOT NULL,
             ended INTEGER, sealed BLOB) STRICT;
         CREATE INDEX transfer_device ON transfer (device);
         -- word: pending, sent, none. base: blind index of the identity without its ordinal.
@@ -44,8 +47,8 @@ enum Schema {
         CREATE TABLE item (
             id INTEGER PRIMARY KEY, act INTEGER NOT NULL, reading INTEGER NOT NULL REFERENCES reading,
             kind TEXT NOT NULL, receiver INTEGER NOT NULL, channel INTEGER NOT NULL, target BLOB NOT NULL, state TEXT NOT NULL,
-            effective INTEGER NOT NULL, created INTEGER NOT NULL, settled INTEGER, failures INTEGER NOT NULL, sealed BLOB NOT NULL,
-            UNIQUE (reading, receiver, kind, target)) STRICT;
+            effective INTEGER NOT NULL, created INTEGER NOT NULL, settled INTEGER, failures INTEGER NOT NULL,
+            sealed BLOB NOT NULL, UNIQUE (reading, receiver, kind, target)) STRICT;
         CREATE INDEX item_state ON item (state, receiver, settled);
         CREATE INDEX item_waiting ON item (channel, effective, act) WHERE state = 'waiting';
         -- body: the frozen request's body; NULL once retention has dropped it.
@@ -79,7 +82,8 @@ enum Schema {
             patient INTEGER NOT NULL REFERENCES name, receiver INTEGER NOT NULL, since INTEGER NOT NULL, until INTEGER,
             PRIMARY KEY (patient, receiver)) STRICT, WITHOUT ROWID;
         CREATE TABLE clock_epoch (
-            id INTEGER PRIMARY KEY, device INTEGER NOT NULL REFERENCES device, closed INTEGER NOT NULL, sealed BLOB NOT NULL) STRICT;
+            id INTEGER PRIMARY KEY, device INTEGER NOT NULL REFERENCES device, closed INTEGER NOT NULL,
+            sealed BLOB NOT NULL) STRICT;
         CREATE INDEX clock_epoch_device ON clock_epoch (device);
         -- subject: of the act that it would have been.
         CREATE TABLE suppressed (
@@ -89,7 +93,8 @@ enum Schema {
         CREATE TABLE tombstone (subject BLOB PRIMARY KEY, base BLOB NOT NULL, outcome TEXT NOT NULL, at INTEGER NOT NULL)
             STRICT, WITHOUT ROWID;
         CREATE INDEX tombstone_base ON tombstone (base);
-        CREATE TABLE condition (id INTEGER PRIMARY KEY, blind BLOB NOT NULL UNIQUE, since INTEGER NOT NULL, sealed BLOB NOT NULL) STRICT;
+        CREATE TABLE condition (
+            id INTEGER PRIMARY KEY, blind BLOB NOT NULL UNIQUE, since INTEGER NOT NULL, sealed BLOB NOT NULL) STRICT;
         -- chain: HMAC over the chain of the record before and this record.
         CREATE TABLE audit (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, sealed BLOB NOT NULL, chain BLOB NOT NULL) STRICT;
         -- Receiver-side identifiers and the reading (its subject) that took them first.

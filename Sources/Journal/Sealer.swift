@@ -4,8 +4,9 @@ import Vitals
 
 /// Seals columns and makes blind indexes (R8).
 ///
-/// A sealed value is: format (1 byte, 1), schema at sealing (2 bytes), version of the data key (2 bytes), nonce (12), ciphertext, tag
-/// (16); AES-256-GCM with the associated data `table.column.row.schema`, so that a value opens only where it was written.
+/// A sealed value is: format (1 byte, 1), schema at sealing (2 bytes), version of the data key (2 bytes), nonce (12),
+/// ciphertext, tag (16); AES-256-GCM with the associated data `table.column.row.schema`, so that a value opens only where it
+/// was written.
 struct Sealer {
     private static let format: UInt8 = 1
     private static let headerCount = 5

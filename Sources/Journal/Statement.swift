@@ -105,7 +105,9 @@ final class Statement {
         var text = text
         return text.withUTF8 { bytes in
             // An empty string has no address, and a null pointer would bind NULL.
-            guard let address = bytes.baseAddress, !bytes.isEmpty else { return sqlite3_bind_text(handle, index, "", 0, transient) }
+            guard let address = bytes.baseAddress, !bytes.isEmpty else {
+                return sqlite3_bind_text(handle, index, "", 0, transient)
+            }
             return address.withMemoryRebound(to: CChar.self, capacity: bytes.count) {
                 sqlite3_bind_text(handle, index, $0, Int32(bytes.count), transient)
             }

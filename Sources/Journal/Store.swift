@@ -12,12 +12,14 @@ final class Store {
         var lastIDs: [String: Int64] = [:]
         var tally: Tally?
 
-        /// What a rollback may have made untrue. Row ids given out stay given, except in the audit log, whose ids have no gaps.
-        mutating func forget() {
+        /// Forgets what a rollback may have made untrue. Row ids given out stay given, except in the audit log, whose ids have
+        /// no gaps.
+        /// - Parameter tally: the counts before the transaction.
+        mutating func rollBack(to tally: Tally?) {
             nameIDs = [:]
             names = [:]
-            tally = nil
             lastIDs["audit"] = nil
+            self.tally = tally
         }
     }
 
@@ -26,8 +28,8 @@ final class Store {
         let text: String
     }
 
-    /// Opens, judges the schema, sets and asserts the settings, migrates, and unwraps the keys; in this order, so that a database of
-    /// a later release stays as it was, byte for byte.
+    /// Opens, judges the schema, sets and asserts the settings, migrates, and unwraps the keys; in this order, so that a
+    /// database of a later release stays as it was, byte for byte.
     init(_ options: JournalOptions, key: KeySource) throws(JournalError) {
         try FileSystem.touch(options.path)
         let opened: Database
@@ -68,9 +70,9 @@ final class Store {
         }
     }
 
-    /// After an I/O error (R1): every page is checked, and the log is written back and cut, so that nothing that the failed connection
-    /// left in the kernel's cache passes for durable. (After a failed fsync Linux marks the pages clean: a transaction that was
-    /// reported as failed could be read from the cache and yet never reach the disk.)
+    /// After an I/O error (R1): every page is checked, and the log is written back and cut, so that nothing that the failed
+    /// connection left in the kernel's cache passes for durable. (After a failed fsync Linux marks the pages clean: a
+    /// transaction that was reported as failed could be read from the cache and yet never reach the disk.)
     func check() throws(JournalError) {
         let verdict: String?
         do throws(SQLiteError) {

@@ -23,7 +23,8 @@ extension Transaction {
     public func equalCount(base: [UInt8], inTransfer transfer: Int64) throws(JournalError) -> Int {
         Int(
             try integer(
-                "SELECT count(*) FROM frame WHERE transfer = ? AND base = ? AND word <> 'pending'", [transfer, blindBase(base)]) ?? 0)
+                "SELECT count(*) FROM frame WHERE transfer = ? AND base = ? AND word <> 'pending'", [transfer, blindBase(base)])
+                ?? 0)
     }
 
     /// The public id that an act of this identity has or would have.
@@ -38,8 +39,8 @@ extension Transaction {
 
 extension Transaction {
     private static let columns = """
-        id, device, frame, transfer, state, hold, effective, effective_offset, patient, assignment, received, received_offset, monotonic,
-        boot, clock, revision, sealed
+        id, device, frame, transfer, state, hold, effective, effective_offset, patient, assignment, received, received_offset,
+        monotonic, boot, clock, revision, sealed
         """
 
     /// Stores an act with its readings. Throws ``JournalError/constraint(_:)`` where its identity is there already.
@@ -49,14 +50,15 @@ extension Transaction {
         let clock = act.received
         try run(
             """
-            INSERT INTO act (id, subject, base, device, frame, transfer, state, hold, effective, effective_offset, patient, assignment,
-                received, received_offset, monotonic, boot, clock, revision, sealed)
+            INSERT INTO act (id, subject, base, device, frame, transfer, state, hold, effective, effective_offset, patient,
+                assignment, received, received_offset, monotonic, boot, clock, revision, sealed)
             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """,
             [
                 act.id, act.subject.bytes, blindBase(act.identity.base), act.device, act.frame, act.transfer, act.state.name,
                 act.state.holdReason?.rawValue, act.effective?.instant.milliseconds, act.effective?.offsetMinutes,
-                try patient(act.patient), act.assignment, clock.wall.milliseconds, clock.offsetMinutes, clock.monotonic.milliseconds,
+                try patient(act.patient), act.assignment, clock.wall.milliseconds, clock.offsetMinutes,
+                clock.monotonic.milliseconds,
                 try boot(clock), clock.source.rawValue, act.revision, try sealed(act),
             ])
         change { $0.acts[Tally.ActKey(act.state), default: 0] += 1 }
@@ -65,8 +67,8 @@ extension Transaction {
         return act
     }
 
-    /// Stores what was decided or decoded again. Ids and identity stay; readings that it did not have before are added, and none is
-    /// taken away, since items may name it.
+    /// Stores what was decided or decoded again. Ids and identity stay; readings that it did not have before are added, and
+    /// none is taken away, since items may name it.
     @discardableResult
     public func update(_ act: ActRecord) throws(JournalError) -> ActRecord {
         let before = try first("SELECT state, hold FROM act WHERE id = ?", [act.id]) { row throws(JournalError) in
@@ -82,7 +84,8 @@ extension Transaction {
             """,
             [
                 act.frame, act.transfer, act.state.name, act.state.holdReason?.rawValue, act.effective?.instant.milliseconds,
-                act.effective?.offsetMinutes, try patient(act.patient), act.assignment, clock.wall.milliseconds, clock.offsetMinutes,
+                act.effective?.offsetMinutes, try patient(act.patient), act.assignment, clock.wall.milliseconds,
+                clock.offsetMinutes,
                 clock.monotonic.milliseconds, try boot(clock), clock.source.rawValue, act.revision, try sealed(act), act.id,
             ])
         change { tally in
@@ -209,13 +212,16 @@ extension Transaction {
         let effective = row.optionalInteger(6).map { MeasuredTime(Instant(milliseconds: $0), offsetMinutes: row.int(7)) }
         var act = ActRecord(
             ActDraft(
-                device: row.integer(1), frame: row.integer(2), transfer: row.integer(3), identity: identity, measurement: measurement,
-                state: state, effective: effective, timeBasis: json["t"]?.string.flatMap(TimeBasis.init(rawValue:)), patient: patient,
+                device: row.integer(1), frame: row.integer(2), transfer: row.integer(3), identity: identity,
+                measurement: measurement,
+                state: state, effective: effective, timeBasis: json["t"]?.string.flatMap(TimeBasis.init(rawValue:)),
+                patient: patient,
                 assignment: row.optionalInteger(9),
                 cautions: Set((json["c"]?.array ?? []).compactMap { $0.string.flatMap(Act.Caution.init(rawValue:)) }),
                 coincidence: json["x"].flatMap(JSONCoding.coincidence), batteryPercent: json["b"]?.integer,
                 isDerived: json["d"]?.bool ?? false,
-                received: try clockReading(row, wall: 10, offset: 11, monotonic: 12, boot: 13, source: 14), revision: row.int(15)),
+                received: try clockReading(row, wall: 10, offset: 11, monotonic: 12, boot: 13, source: 14),
+                revision: row.int(15)),
             id: id, subject: store.sealer.subject(of: identity), readings: [])
         act.readings = try readings(of: act)
         return act

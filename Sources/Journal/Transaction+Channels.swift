@@ -19,7 +19,8 @@ extension Transaction {
         ])
         try run(
             """
-            INSERT INTO channel (id, receiver, held_since, failures, first_failure, last_failure, sealed) VALUES (?, ?, ?, ?, ?, ?, ?)
+            INSERT INTO channel (id, receiver, held_since, failures, first_failure, last_failure, sealed)
+            VALUES (?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT (id) DO UPDATE SET receiver = excluded.receiver, held_since = excluded.held_since,
                 failures = excluded.failures, first_failure = excluded.first_failure, last_failure = excluded.last_failure,
                 sealed = excluded.sealed
@@ -66,11 +67,14 @@ extension Transaction {
 // MARK: Claims
 
 extension Transaction {
-    /// Takes a receiver-side identifier for a reading; it stays taken for ever, also after a purge. `false` where another reading has it.
+    /// Takes a receiver-side identifier for a reading; it stays taken for ever, also after a purge. `false` where another
+    /// reading has it.
     public func claim(receiver: String, identifier: String, reading: SubjectID) throws(JournalError) -> Bool {
         // The receiver's length keeps "ab" + "c" and "a" + "bc" apart.
         let blind = store.sealer.blind("claim", "\(receiver.utf8.count):\(receiver)\(identifier)")
-        let holder = try first("SELECT subject FROM claim WHERE identifier = ?", [blind]) { row throws(JournalError) in row.blob(0) }
+        let holder = try first("SELECT subject FROM claim WHERE identifier = ?", [blind]) { row throws(JournalError) in
+            row.blob(0)
+        }
         if let holder { return holder == reading.bytes }
         try run("INSERT INTO claim (identifier, subject) VALUES (?, ?)", [blind, reading.bytes])
         return true

@@ -51,7 +51,8 @@ extension Transaction {
 extension Transaction {
     /// Adds a record to the chain: each carries a code over the one before, so that none can be altered or taken out unseen.
     public func audit(at: Instant, actor: String, action: String, subject: String, detail: String? = nil) throws(JournalError) {
-        let previous = try first("SELECT chain FROM audit ORDER BY id DESC LIMIT 1") { row throws(JournalError) in row.blob(0) } ?? []
+        let previous =
+            try first("SELECT chain FROM audit ORDER BY id DESC LIMIT 1") { row throws(JournalError) in row.blob(0) } ?? []
         let id = try nextID("audit")
         let json = JSON.members([
             "a": .string(actor), "x": .string(action), "s": .string(subject), "d": detail.map { .string($0) },
@@ -68,7 +69,8 @@ extension Transaction {
             let id = row.integer(0)
             let json = try self.open(row.blob(2), "audit", row: id)
             return AuditRecord(
-                id: id, at: Instant(milliseconds: row.integer(1)), actor: json["a"]?.string ?? "", action: json["x"]?.string ?? "",
+                id: id, at: Instant(milliseconds: row.integer(1)), actor: json["a"]?.string ?? "",
+                action: json["x"]?.string ?? "",
                 subject: json["s"]?.string ?? "", detail: json["d"]?.string)
         }
     }

@@ -21,7 +21,10 @@ extension Transaction {
     public func newestActs(state: String?, limit: Int) throws(JournalError) -> [ActRecord] {
         let ids: [Int64]
         if let state {
-            ids = try all("SELECT id FROM act WHERE state = ? ORDER BY id DESC LIMIT ?", [state, limit]) { row throws(JournalError) in
+            // The index of the acts that are not ready wants to be told so.
+            let condition = state == "ready" ? "state = ?" : "state <> 'ready' AND state = ?"
+            ids = try all("SELECT id FROM act WHERE \(condition) ORDER BY id DESC LIMIT ?", [state, limit]) {
+                row throws(JournalError) in
                 row.integer(0)
             }
         } else {
@@ -36,7 +39,10 @@ extension Transaction {
     public func openItems(device: Int64) throws(JournalError) -> Int {
         Int(
             try integer(
-                "SELECT count(*) FROM act JOIN item ON item.act = act.id WHERE act.device = ? AND item.settled IS NULL", [device]) ?? 0)
+                """
+                SELECT count(*) FROM act JOIN reading ON reading.act = act.id JOIN item ON item.reading = reading.id
+                WHERE act.device = ? AND item.settled IS NULL
+                """, [device]) ?? 0)
     }
 
     /// A withdrawn obligation is owed again: its act was decided anew before anything left.

@@ -56,7 +56,8 @@ extension Transaction {
         else { throw unreadable("device", "sealed", id) }
         return DeviceRecord(
             id: id, name: name, key: json["key"]?.string.map { DeviceKey(rawValue: $0) },
-            identity: json["identity"].map(JSONCoding.deviceIdentity) ?? DeviceIdentity(), model: model, bearer: bearer, state: state,
+            identity: json["identity"].map(JSONCoding.deviceIdentity) ?? DeviceIdentity(), model: model, bearer: bearer,
+            state: state,
             enrolled: Instant(milliseconds: row.integer(2)), handleMap: json["handles"]?.string.flatMap { [UInt8](hex: $0) },
             batteryPercent: json["battery"]?.integer, lastSeen: row.optionalInteger(3).map { Instant(milliseconds: $0) })
     }

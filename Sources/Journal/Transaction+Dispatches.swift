@@ -26,7 +26,8 @@ extension Transaction {
             try run("INSERT INTO dispatch_entry (dispatch, item, position) VALUES (?, ?, ?)", [id, entry.item, entry.index])
         }
         return DispatchRecord(
-            id: id, receiver: receiver, channel: channel, method: method, url: url, headers: headers, body: body, entries: entries,
+            id: id, receiver: receiver, channel: channel, method: method, url: url, headers: headers, body: body,
+            entries: entries,
             memo: memo, created: created)
     }
 
@@ -75,7 +76,8 @@ extension Transaction {
 
 extension Transaction {
     private static let attemptColumns = """
-        attempt.id, attempt.dispatch, attempt.receiver, started, started_offset, monotonic, boot, clock, ended, outcome, sealed, detail
+        attempt.id, attempt.dispatch, attempt.receiver, started, started_offset, monotonic, boot, clock, ended, outcome, sealed,
+        detail
         """
 
     /// To be committed before the first byte leaves.
@@ -83,7 +85,8 @@ extension Transaction {
         let id = try nextID("attempt")
         try run(
             """
-            INSERT INTO attempt (id, dispatch, receiver, started, started_offset, monotonic, boot, clock) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+            INSERT INTO attempt (id, dispatch, receiver, started, started_offset, monotonic, boot, clock)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?)
             """,
             [
                 id, dispatch, try nameID(.receiver, receiver), clock.wall.milliseconds, clock.offsetMinutes,

@@ -20,7 +20,8 @@ extension Transaction {
         let error: [UInt8]? = if let decodeError { try seal(decodeError, "frame", "error", row: id) } else { nil }
         try run(
             """
-            INSERT INTO frame (id, device, transfer, received, received_offset, monotonic, boot, clock, word, decoded, base, sealed, error)
+            INSERT INTO frame (id, device, transfer, received, received_offset, monotonic, boot, clock, word, decoded, base,
+                sealed, error)
             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """,
             [
@@ -55,24 +56,31 @@ extension Transaction {
         try first("SELECT \(Self.columns) FROM frame WHERE id = ?", [id], frame)
     }
 
-    /// The last frame stored of a device, in whichever transfer.
+    /// The last frame stored of a device that is a record with an identity, in whichever transfer.
     public func lastFrame(device: Int64) throws(JournalError) -> FrameRecord? {
-        try first("SELECT \(Self.columns) FROM frame WHERE device = ? ORDER BY id DESC LIMIT 1", [device], frame)
+        try first(
+            "SELECT \(Self.columns) FROM frame WHERE device = ? AND base IS NOT NULL ORDER BY id DESC LIMIT 1", [device], frame)
     }
 
     public func undecodedFrames(after id: Int64 = 0, limit: Int) throws(JournalError) -> [FrameRecord] {
         try all("SELECT \(Self.columns) FROM frame WHERE decoded = 0 AND id > ? ORDER BY id LIMIT ?", [id, limit], frame)
     }
 
-    /// Takes away the frames of an ended transfer that only repeated what was there: they are counted as suppressed, and a device that
-    /// sends its whole memory on every connect must not fill the disk. The device's last frame stays: what comes next is compared with it.
+    /// Takes away the frames of an ended transfer that only repeated what was there: they are counted as suppressed, and a
+    /// device that sends its whole memory on every connect must not fill the disk. The device's last frame stays: what comes
+    /// next is compared with it.
     public func dropRepeatedFrames(transfer: Int64) throws(JournalError) {
         try deleteFrames(
             where: """
                 transfer = ? AND base IS NOT NULL AND decoded = 1 AND NOT EXISTS (SELECT 1 FROM act WHERE act.frame = frame.id)
-                AND id < (SELECT max(id) FROM frame AS later WHERE later.device = frame.device)
+                AND \(Self.isNotLast)
                 """, [transfer])
     }
+
+    /// A record of the device came after the frame: no repeat will be compared with this one (R3).
+    static let isNotLast = """
+        id < (SELECT max(id) FROM frame AS later WHERE later.device = frame.device AND later.base IS NOT NULL)
+        """
 
     /// - Parameter condition: one that an index serves.
     func deleteFrames(where condition: String, _ values: [any SQLBindable]) throws(JournalError) {

@@ -46,8 +46,10 @@ extension Transaction {
             [reading.id, receiverID, kind.rawValue, blind])
         guard isThere == nil else { return nil }
         let item = ItemRecord(
-            id: try nextID("item"), act: act, reading: reading.id, readingSubject: reading.subject, kind: kind, receiver: receiver,
-            channel: channel, target: target, state: .waiting, reason: nil, effective: effective, created: created, serverFailures: 0,
+            id: try nextID("item"), act: act, reading: reading.id, readingSubject: reading.subject, kind: kind,
+            receiver: receiver,
+            channel: channel, target: target, state: .waiting, reason: nil, effective: effective, created: created,
+            serverFailures: 0,
             serverReference: nil)
         let channelID = try nameID(.channel, channel)
         try registerChannel(channelID, receiver: receiverID)
@@ -57,7 +59,8 @@ extension Transaction {
             VALUES (?, ?, ?, ?, ?, ?, ?, 'waiting', ?, ?, 0, ?)
             """,
             [
-                item.id, act, reading.id, kind.rawValue, receiverID, channelID, blind, effective.milliseconds, created.milliseconds,
+                item.id, act, reading.id, kind.rawValue, receiverID, channelID, blind, effective.milliseconds,
+                created.milliseconds,
                 try sealed(item),
             ])
         change { tally in
@@ -87,7 +90,8 @@ extension Transaction {
         }
         // What is settled is nearly all there is: walk by id. The rest is found by its state, where `settled` is NULL.
         let isSettled = state == .delivered || state == .withdrawn
-        let condition = isSettled ? "+item.state = ? AND +item.receiver = ?" : "item.state = ? AND item.receiver = ? AND settled IS NULL"
+        let condition =
+            isSettled ? "+item.state = ? AND +item.receiver = ?" : "item.state = ? AND item.receiver = ? AND settled IS NULL"
         var items: [ItemRecord] = []
         for receiver in receivers {
             items += try all(
@@ -177,8 +181,9 @@ extension Transaction {
         let waiting = try tally().waiting
         let known = try all(
             """
-            SELECT id, (SELECT min(effective) FROM item WHERE channel = channel.id AND state = 'waiting') FROM channel
-            WHERE receiver = ? ORDER BY id
+            SELECT id, (
+                SELECT min(effective) FROM item INDEXED BY item_waiting WHERE item.channel = channel.id AND state = 'waiting')
+            FROM channel WHERE receiver = ? ORDER BY id
             """, [receiverID]
         ) { row throws(JournalError) in (id: row.integer(0), oldest: row.optionalInteger(1)) }
         var work: [ChannelWork] = []
@@ -208,7 +213,8 @@ extension Transaction {
         values.append(limit)
         return try all(
             """
-            SELECT DISTINCT effective, act FROM item WHERE \(condition) ORDER BY effective \(direction), act \(direction) LIMIT ?
+            SELECT DISTINCT effective, act FROM item INDEXED BY item_waiting WHERE \(condition)
+            ORDER BY effective \(direction), act \(direction) LIMIT ?
             """, values
         ) { row throws(JournalError) in
             ActCursor(effective: Instant(milliseconds: row.integer(0)), act: row.integer(1))

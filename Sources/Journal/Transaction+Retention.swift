@@ -3,7 +3,8 @@ public import Vitals
 // MARK: Retention (R9)
 
 extension Transaction {
-    /// Acts that some receiver has, that no receiver is owed, and whose last item was settled before a moment; the longest settled first.
+    /// Acts that some receiver has, that no receiver is owed, and whose last item was settled before a moment; the longest
+    /// settled first.
     public func purgeCandidates(deliveredBefore moment: Instant, limit: Int) throws(JournalError) -> [Int64] {
         var candidates: [(settled: Int64, act: Int64)] = []
         for receiver in try receiverIDs() {
@@ -27,8 +28,9 @@ extension Transaction {
     /// An act has at most so many readings at one receiver, each with an item or two.
     private static let readingsAtMost = 8
 
-    /// Removes acts with their readings, items, frames and the requests that carried nothing else. A tombstone of each identity stays for
-    /// ever, so that a device that sends it again adds nothing (R3). Some ten statements an act: give a few at a time.
+    /// Removes acts with their readings, items, frames and the requests that carried nothing else. A tombstone of each identity
+    /// stays for ever, so that a device that sends it again adds nothing (R3). Some ten statements an act: give a few at a
+    /// time.
     /// - Parameter outcome: what became of it, such as `delivered`; no health data.
     public func purge(acts: [Int64], outcome: String, at: Instant) throws(JournalError) {
         for act in acts { try purge(act, outcome: outcome, at: at) }
@@ -41,7 +43,8 @@ extension Transaction {
             var frame: Int64
             var key: Tally.ActKey
         }
-        let found = try first("SELECT subject, base, frame, state, hold FROM act WHERE id = ?", [act]) { row throws(JournalError) in
+        let found = try first("SELECT subject, base, frame, state, hold FROM act WHERE id = ?", [act]) {
+            row throws(JournalError) in
             Purged(
                 subject: row.blob(0), base: row.blob(1), frame: row.integer(2),
                 key: Tally.ActKey(state: row.text(3), hold: row.optionalText(4)))
@@ -59,7 +62,7 @@ extension Transaction {
         // The frames that only repeated it go with the last act of that base; the device's last frame stays to compare with (R3).
         try deleteFrames(
             where: (isLastOfBase ? "base = ?" : "id = ?")
-                + " AND id < (SELECT max(id) FROM frame AS later WHERE later.device = frame.device)",
+                + " AND " + Self.isNotLast,
             [isLastOfBase ? found.base : found.frame])
     }
 
@@ -72,7 +75,8 @@ extension Transaction {
             (id: row.integer(0), key: Tally.ItemKey(receiver: row.integer(1), state: row.text(2)), channel: row.integer(3))
         }
         for item in items {
-            let dispatches = try all("SELECT dispatch FROM dispatch_entry WHERE item = ?", [item.id]) { row throws(JournalError) in
+            let dispatches = try all("SELECT dispatch FROM dispatch_entry WHERE item = ?", [item.id]) {
+                row throws(JournalError) in
                 row.integer(0)
             }
             try run("DELETE FROM dispatch_entry WHERE item = ?", [item.id])
@@ -89,8 +93,8 @@ extension Transaction {
         }
     }
 
-    /// Removes what receivers answered in attempts that ended before a moment, and the bodies of requests that wholly failed or arrived
-    /// before it; time, status and duration stay. Returns how many attempts it touched.
+    /// Removes what receivers answered in attempts that ended before a moment, and the bodies of requests that wholly failed or
+    /// arrived before it; time, status and duration stay. Returns how many attempts it touched.
     public func dropAttemptDetail(before moment: Instant, limit: Int) throws(JournalError) -> Int {
         let attempts = try all(
             "SELECT id, dispatch FROM attempt WHERE detail IS NOT NULL AND ended < ? ORDER BY ended LIMIT ?",
@@ -108,13 +112,25 @@ extension Transaction {
         return attempts.count
     }
 
-    /// Removes the log of connections that ended before a moment and left no frame. Returns how many.
+    /// Removes the log of connections that ended before a moment: their frames that are no records of an act (clocks, features,
+    /// repeats), then the connections that have no frame left. What no decoder has understood stays (R2). Returns how many rows.
     public func dropTransfers(before moment: Instant, limit: Int) throws(JournalError) -> Int {
-        try run(
+        let frames = try all(
             """
-            DELETE FROM transfer WHERE id IN (
-                SELECT id FROM transfer WHERE ended < ? AND NOT EXISTS (SELECT 1 FROM frame WHERE frame.transfer = transfer.id)
-                ORDER BY id LIMIT ?)
-            """, [moment.milliseconds, limit])
+            SELECT frame.id FROM transfer JOIN frame ON frame.transfer = transfer.id
+            WHERE ended < ? AND decoded = 1 AND NOT EXISTS (SELECT 1 FROM act WHERE act.frame = frame.id)
+                AND (base IS NULL OR frame.\(Self.isNotLast))
+            LIMIT ?
+            """, [moment.milliseconds, limit]
+        ) { row throws(JournalError) in row.integer(0) }
+        for frame in frames { try deleteFrames(where: "id = ?", [frame]) }
+        guard frames.count < limit else { return frames.count }
+        return frames.count
+            + (try run(
+                """
+                DELETE FROM transfer WHERE id IN (
+                    SELECT id FROM transfer WHERE ended < ? AND NOT EXISTS (SELECT 1 FROM frame WHERE frame.transfer = transfer.id)
+                    ORDER BY id LIMIT ?)
+                """, [moment.milliseconds, limit - frames.count]))
     }
 }

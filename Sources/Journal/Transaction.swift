@@ -107,7 +107,8 @@ public final class Transaction {
 
     func name(_ id: Int64) throws(JournalError) -> String {
         if let known = store.cache.names[id] { return known }
-        guard let sealed = try first("SELECT sealed FROM name WHERE id = ?", [id], { row throws(JournalError) in row.blob(0) }) else {
+        guard let sealed = try first("SELECT sealed FROM name WHERE id = ?", [id], { row throws(JournalError) in row.blob(0) })
+        else {
             throw .fault("name \(id) is not there")
         }
         let text = String(decoding: try store.sealer.open(sealed, "name", "sealed", row: id), as: UTF8.self)

@@ -86,7 +86,10 @@ private func isGuests(time: TimeDecision, received: ClockReading, guest: GuestMo
 private func patient(
     at instant: Instant, basis: TimeBasis, userIndex: Int?, users: UserRule, assignments: [Assignment]
 ) -> PatientDecision {
-    if users != .single, userIndex == nil { return .held(.noUserIndex) }
+    // A device marked as shared never says who; one with slots says so unless nobody has chosen a slot, and then only an
+    // assignment of the whole device, beside none of a slot, can mean its only user.
+    let isAnybodys = users == .shared || (users == .indexed && assignments.contains { $0.userIndex != nil })
+    if userIndex == nil, isAnybodys { return .held(.noUserIndex) }
     let relevant = assignments.filter { assignment in
         // On a device that several share, an assignment of the whole device would assume somebody.
         assignment.userIndex == userIndex || (assignment.userIndex == nil && users != .shared)

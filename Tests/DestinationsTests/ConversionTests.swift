@@ -34,10 +34,15 @@ import Vitals
 
     @Test("Kilopascal, an oximeter without a clock, a described device")
     func others() throws {
-        let pressure = try body(#"{"kind":"blood-pressure","unit":"kPa","systolic":16.0,"diastolic":10.7,"mean":null,"deviceTime":null}"#)
+        let pressure = try body(
+            #"{"kind":"blood-pressure","unit":"kPa","systolic":16.0,"diastolic":10.7,"mean":null,"deviceTime":null}"#)
         #expect(pressure.observation(150_020)?.component("8480-6")?["valueQuantity"]?["value"]?.number == 120)
         let spot = try body(
-            #"{"kind":"pulse-oximetry-spot","spo2":97.5,"pulseRate":61,"deviceTime":null,"device":{"address":"00:1C:05:FF:4E:58","manufacturer":"Nonin","modelNumber":"3230"}}"#)
+            """
+            {"kind":"pulse-oximetry-spot","spo2":97.5,"pulseRate":61,"deviceTime":null,
+            "device":{"address":"00:1C:05:FF:4E:58","manufacturer":"Nonin","modelNumber":"3230"}}
+            """
+        )
         #expect(spot.observation(150_456)?["valueQuantity"]?["value"]?.number?.description == "97.5")
         #expect(spot.observation(150_456)?["effectiveDateTime"]?.string == "2026-01-01T11:04:08+01:00")
         #expect(spot.resources[1]["identifier"]?[0]?["value"]?.string == "00-1C-05-FF-4E-58")
@@ -60,11 +65,14 @@ import Vitals
         #expect(try body(text) == body(text))
     }
 
-    @Test("What is no result or no reading is an error that repeats no value", arguments: [
-        "{}", #"{"kind":"x"}"#, #"{"kind":"blood-pressure"}"#, #"{"kind":"cuff-pressure","cuffPressure":123}"#,
-        #"{"kind":"blood-pressure","systolic":"123","diastolic":80}"#, #"{"kind":"blood-pressure","systolic":123,"deviceTime":"123"}"#,
-        #"{"kind":"blood-pressure","systolic":123,"status":["123"]}"#, #"{"kind":"pulse-oximetry-continuous","spo2":123}"#,
-    ])
+    @Test(
+        "What is no result or no reading is an error that repeats no value",
+        arguments: [
+            "{}", #"{"kind":"x"}"#, #"{"kind":"blood-pressure"}"#, #"{"kind":"cuff-pressure","cuffPressure":123}"#,
+            #"{"kind":"blood-pressure","systolic":"123","diastolic":80}"#,
+            #"{"kind":"blood-pressure","systolic":123,"deviceTime":"123"}"#,
+            #"{"kind":"blood-pressure","systolic":123,"status":["123"]}"#, #"{"kind":"pulse-oximetry-continuous","spo2":123}"#,
+        ])
     func errors(text: String) throws {
         let json = try JSON(parsing: text)
         do {

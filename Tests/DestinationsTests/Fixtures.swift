@@ -10,7 +10,8 @@ func number(_ text: String) throws -> ExactDecimal { try #require(ExactDecimal(t
 /// Acts as the steward would hand them over, one for each thing that can be odd about one.
 enum Samples {
     static let gateway = GatewayIdentity(
-        systemID: [0xFE, 0xED, 0xDA, 0xDA, 0xDE, 0xAD, 0xBE, 0xEF], instance: "7b0c8f46-4f3c-4f0e-9d55-0d5f6c9e2a11", softwareVersion: "1.2.3")
+        systemID: [0xFE, 0xED, 0xDA, 0xDA, 0xDE, 0xAD, 0xBE, 0xEF], instance: "7b0c8f46-4f3c-4f0e-9d55-0d5f6c9e2a11",
+        softwareVersion: "1.2.3")
     static let context = DispatchContext(patientID: "hub-7f3a", gateway: gateway)
     static let settings = ReceiverSettings(name: "phd", kind: .phd, baseURL: "https://fhir.example.org/r4/")
     static let destination = PHDDestination(settings: settings)
@@ -26,7 +27,8 @@ enum Samples {
     /// 2023-02-23 10:24:08 on the device's face: 730463048 s after 2000-01-01.
     static let deviceTime = LocalDateTime(year: 2023, month: 2, day: 23, hour: 10, minute: 24, second: 8)
     static let hub = ClockReading(
-        wall: Instant(seconds: 1_677_144_274), offsetMinutes: 60, monotonic: MonotonicTime(milliseconds: 1), boot: BootID(rawValue: "b"),
+        wall: Instant(seconds: 1_677_144_274), offsetMinutes: 60, monotonic: MonotonicTime(milliseconds: 1),
+        boot: BootID(rawValue: "b"),
         source: .ntp)
 
     static func pressures(
@@ -41,14 +43,17 @@ enum Samples {
     }
 
     static func act(
-        _ measurement: Measurement, number: Int, device: DeviceIdentity = cuff, timeBasis: TimeBasis = .corrected, battery: Int? = nil,
+        _ measurement: Measurement, number: Int, device: DeviceIdentity = cuff, timeBasis: TimeBasis = .corrected,
+        battery: Int? = nil,
         cautions: Set<Act.Caution> = [], coincidence: ClockCoincidence? = nil, isDerived: Bool = false
     ) -> Act {
         let digits = String(number)
         let tail = String(repeating: "0", count: 4 - digits.count) + digits
         var measurement = measurement
         // Times of their own, so that no two acts of one device have one identifier, except where that is the point.
-        if number != 6, measurement.deviceTime == deviceTime { measurement.deviceTime?.second += number < 20 ? number - 1 : number - 20 }
+        if number != 6, measurement.deviceTime == deviceTime {
+            measurement.deviceTime?.second += number < 20 ? number - 1 : number - 20
+        }
         let isOximeter = measurement.kind == .pulseOximetrySpot || measurement.kind == .pulseOximetryContinuous
         return Act(
             id: SubjectID(rawValue: "5d1f0a3e-9a50-4c6e-8f43-00000000\(tail)"), measurement: measurement,
@@ -73,10 +78,13 @@ enum Samples {
 
     static let bloodPressure = act(measurement(pressures(.number(118), .number(87), .number(99))), number: 1)
 
-    static func spot(_ status: Set<StatusFlag> = [], time: LocalDateTime? = deviceTime, index: MeasuredValue? = nil) -> Measurement {
+    static func spot(_ status: Set<StatusFlag> = [], time: LocalDateTime? = deviceTime, index: MeasuredValue? = nil)
+        -> Measurement
+    {
         measurement(
             [
-                Quantity(.spo2, type: .oxygenSaturation, value: .number(ExactDecimal(mantissa: 975, exponent: -1)), unit: .percent),
+                Quantity(
+                    .spo2, type: .oxygenSaturation, value: .number(ExactDecimal(mantissa: 975, exponent: -1)), unit: .percent),
                 Quantity(.pulseRate, type: .pulseRateOximeter, value: .number(61), unit: .perMinute),
             ] + (index.map { [Quantity(.perfusionIndex, type: .perfusionIndex, value: $0, unit: .percent)] } ?? []),
             kind: .pulseOximetrySpot, time: time, status: status)
@@ -115,7 +123,8 @@ enum Samples {
             name: "blood-pressure-status",
             act: act(
                 measurement(
-                    pressures(.number(118), .number(87), .number(99)), status: [.bodyMovement, .irregularPulse, .improperPosition]),
+                    pressures(.number(118), .number(87), .number(99)),
+                    status: [.bodyMovement, .irregularPulse, .improperPosition]),
                 number: 7)),
         Sample(
             name: "blood-pressure-unlikely",
@@ -129,7 +138,8 @@ enum Samples {
         Sample(
             name: "blood-pressure-stated",
             act: act(
-                measurement(pressures(.number(118), .number(87), .number(99)), isDeviceClockUnset: true), number: 10, timeBasis: .stated)),
+                measurement(pressures(.number(118), .number(87), .number(99)), isDeviceClockUnset: true), number: 10,
+                timeBasis: .stated)),
         Sample(
             name: "blood-pressure-unknown-device", act: act(usual, number: 11, device: DeviceIdentity(), timeBasis: .local)),
         Sample(
@@ -141,7 +151,8 @@ enum Samples {
         Sample(
             name: "oximeter-spot",
             act: act(
-                spot([.validated], index: .number(ExactDecimal(mantissa: 42, exponent: -1))), number: 20, device: oximeter, battery: 80)),
+                spot([.validated], index: .number(ExactDecimal(mantissa: 42, exponent: -1))), number: 20, device: oximeter,
+                battery: 80)),
         Sample(name: "oximeter-early", act: act(spot([.earlyEstimate, .questionable]), number: 21, device: oximeter)),
         Sample(name: "oximeter-poor-signal", act: act(spot([.poorSignal, .lowPerfusion]), number: 22, device: oximeter)),
         Sample(
@@ -151,14 +162,17 @@ enum Samples {
 
     private static let others: [Sample] = [
         Sample(name: "weight", act: act(single(.weight, .bodyWeight, 7_400, .kilogram, .bodyWeight), number: 30)),
-        Sample(name: "temperature", act: act(single(.temperature, .bodyTemperature, 3_660, .degreeCelsius, .bodyTemperature), number: 31)),
+        Sample(
+            name: "temperature",
+            act: act(single(.temperature, .bodyTemperature, 3_660, .degreeCelsius, .bodyTemperature), number: 31)),
     ]
 
     private static func single(
         _ name: Quantity.Name, _ type: MDC, _ hundredths: Int64, _ unit: UCUM, _ kind: Measurement.Kind
     ) -> Measurement {
         measurement(
-            [Quantity(name, type: type, value: .number(ExactDecimal(mantissa: hundredths, exponent: -2)), unit: unit)], kind: kind)
+            [Quantity(name, type: type, value: .number(ExactDecimal(mantissa: hundredths, exponent: -2)), unit: unit)], kind: kind
+        )
     }
 
     static func due(_ act: Act, claimed: Bool = false, references: Bool = false) -> DispatchAct {
@@ -167,7 +181,8 @@ enum Samples {
             items: act.readings.enumerated().map { position, reading in
                 DispatchItem(
                     id: Int64(position + 1), reading: reading.id,
-                    serverReference: references ? ServerReference(reference: "Observation/srv-\(position + 1)", version: "3") : nil)
+                    serverReference: references
+                        ? ServerReference(reference: "Observation/srv-\(position + 1)", version: "3") : nil)
             }, claimedIdentifier: claimed)
     }
 
@@ -183,7 +198,9 @@ extension JSON {
     var resources: [JSON] { (self["entry"]?.array ?? []).compactMap { $0["resource"] } }
 
     func observation(_ mdc: Int) -> JSON? {
-        resources.first { $0["resourceType"]?.string == "Observation" && $0["code"]?["coding"]?[0]?["code"]?.string == String(mdc) }
+        resources.first {
+            $0["resourceType"]?.string == "Observation" && $0["code"]?["coding"]?[0]?["code"]?.string == String(mdc)
+        }
     }
 
     func entry(_ mdc: Int) -> JSON? {

@@ -45,13 +45,16 @@ import Vitals
         #expect(!body.resources.contains { $0["resourceType"]?.string == "Patient" })
     }
 
-    @Test("Kilopascal become whole mmHg, half up, with the device's number kept", arguments: [
-        ("16.0", "120"), ("10.7", "80"), ("12.5", "94"), ("13.267", "100"), ("9.9992", "75"), ("0.0667", "1"),
-    ])
+    @Test(
+        "Kilopascal become whole mmHg, half up, with the device's number kept",
+        arguments: [
+            ("16.0", "120"), ("10.7", "80"), ("12.5", "94"), ("13.267", "100"), ("9.9992", "75"), ("0.0667", "1"),
+        ])
     func kilopascal(sent: String, expected: String) throws {
         let quantity = MeasuredValue.number(try number(sent))
         let act = Samples.act(
-            Samples.measurement(Samples.pressures(quantity, .number(ExactDecimal(mantissa: 107, exponent: -1)), Samples.nan, unit: .kilopascal)),
+            Samples.measurement(
+                Samples.pressures(quantity, .number(ExactDecimal(mantissa: 107, exponent: -1)), Samples.nan, unit: .kilopascal)),
             number: 40)
         let systolic = try Samples.body(Samples.draft(act)).observation(150_020)?.component("8480-6")?["valueQuantity"]
         #expect(systolic?["value"]?.number?.description == expected)
@@ -75,19 +78,24 @@ import Vitals
     @Test("The device's precision is kept where nothing was converted")
     func precision() throws {
         let act = Samples.act(Samples.spot(), number: 42, device: Samples.oximeter)
-        #expect(try Samples.body(Samples.draft(act)).observation(150_456)?["valueQuantity"]?["value"]?.number?.description == "97.5")
+        #expect(
+            try Samples.body(Samples.draft(act)).observation(150_456)?["valueQuantity"]?["value"]?.number?.description == "97.5")
         let temperature = try Samples.named("temperature")
         #expect(
             try Samples.body(Samples.draft(temperature.act)).observation(150_364)?["valueQuantity"]?["value"]?.number?.description
                 == "36.60")
     }
 
-    @Test("A missing number says why", arguments: [
-        (SpecialValue.notANumber, "not-a-number"), (.positiveInfinity, "positive-infinity"), (.negativeInfinity, "negative-infinity"),
-        (.notAtThisResolution, "error"), (.reserved, "error"), (.absent, "unknown"),
-    ])
+    @Test(
+        "A missing number says why",
+        arguments: [
+            (SpecialValue.notANumber, "not-a-number"), (.positiveInfinity, "positive-infinity"),
+            (.negativeInfinity, "negative-infinity"),
+            (.notAtThisResolution, "error"), (.reserved, "error"), (.absent, "unknown"),
+        ])
     func specials(special: SpecialValue, code: String) throws {
-        let act = Samples.act(Samples.measurement(Samples.pressures(.number(120), .special(special), .special(special))), number: 43)
+        let act = Samples.act(
+            Samples.measurement(Samples.pressures(.number(120), .special(special), .special(special))), number: 43)
         let pressure = try #require(try Samples.body(Samples.draft(act)).observation(150_020))
         for component in ["8462-4", "150023"] {
             #expect(pressure.component(component)?["valueQuantity"] == nil)
@@ -115,7 +123,10 @@ import Vitals
         #expect(bits["component"]?.array?.allSatisfy { $0["valueBoolean"]?.bool == true } == true)
         let poor = try Samples.named("oximeter-poor-signal")
         let signal = try #require(try Samples.body(Samples.draft(poor.act)).observation(150_604))
-        #expect((signal["component"]?.array ?? []).compactMap { $0["code"]?["coding"]?[0]?["code"]?.string } == ["150604.10", "150604.11"])
+        #expect(
+            (signal["component"]?.array ?? []).compactMap { $0["code"]?["coding"]?[0]?["code"]?.string } == [
+                "150604.10", "150604.11",
+            ])
     }
 
     @Test("An oximeter's spot check: both LOINC codes, per cent, the modality, the perfusion index, the status in the IG's words")
@@ -123,7 +134,8 @@ import Vitals
         let sample = try Samples.named("oximeter-spot")
         let body = try Samples.body(Samples.draft(sample.act))
         let saturation = try #require(body.observation(150_456))
-        #expect((saturation["code"]?["coding"]?.array ?? []).compactMap { $0["code"]?.string } == ["150456", "2708-6", "59408-5"])
+        #expect(
+            (saturation["code"]?["coding"]?.array ?? []).compactMap { $0["code"]?.string } == ["150456", "2708-6", "59408-5"])
         #expect(saturation["valueQuantity"]?["code"]?.string == "%")
         #expect(saturation.component("68193")?["valueCodeableConcept"]?["coding"]?[0]?["code"]?.string == "150588")
         #expect(saturation["interpretation"]?[0]?["coding"]?[0]?["code"]?.string == "validated")
@@ -133,7 +145,9 @@ import Vitals
         let preliminary = try #require(try Samples.body(Samples.draft(early.act)).observation(150_456))
         #expect(preliminary["status"]?.string == "preliminary")
         #expect(
-            (preliminary["interpretation"]?.array ?? []).map { $0["coding"]?[0]?["code"]?.string } == ["questionable", "early-indication"])
+            (preliminary["interpretation"]?.array ?? []).map { $0["coding"]?[0]?["code"]?.string } == [
+                "questionable", "early-indication",
+            ])
     }
 
     @Test("The two clocks and the battery go along once for all acts of a transfer")
@@ -141,7 +155,9 @@ import Vitals
         let sample = try Samples.named("blood-pressure-clock")
         var other = sample.act
         other.id = SubjectID(rawValue: "5d1f0a3e-9a50-4c6e-8f43-000000000099")
-        other.readings = [.init(id: SubjectID(rawValue: "5d1f0a3e-9a50-4c6e-8f43-000000001099"), reading: sample.act.readings[0].reading)]
+        other.readings = [
+            .init(id: SubjectID(rawValue: "5d1f0a3e-9a50-4c6e-8f43-000000001099"), reading: sample.act.readings[0].reading)
+        ]
         let settings = ReceiverSettings(name: "x", kind: .phd, baseURL: "https://x.example", maximumActs: 2)
         let due = DispatchAct(act: other, items: [DispatchItem(id: 7, reading: other.readings[0].id)], claimedIdentifier: true)
         let draft = try PHDDestination(settings: settings).dispatch(of: [Samples.due(sample.act), due], context: Samples.context)
@@ -180,7 +196,9 @@ import Vitals
         #expect(throws: MappingError.self) { try Samples.draft(invalid) }
     }
 
-    @Test("A patient id that is no logical id is refused before it stands in a URL", arguments: ["", "a b", "a/b", "a|b", String(repeating: "x", count: 65)])
+    @Test(
+        "A patient id that is no logical id is refused before it stands in a URL",
+        arguments: ["", "a b", "a/b", "a|b", String(repeating: "x", count: 65)])
     func patientID(id: String) {
         let context = DispatchContext(patientID: id, gateway: Samples.gateway)
         #expect(throws: MappingError.self) {

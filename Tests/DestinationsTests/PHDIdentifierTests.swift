@@ -29,13 +29,17 @@ import Vitals
         #expect(entry["resource"]?.identifier(ownIdentifier) == "urn:uuid:" + Samples.bloodPressure.readings[0].id.rawValue)
         #expect(
             entry["request"]?["ifNoneExist"]?.string
-                == "identifier=http://hl7.org/fhir/uv/phd/StructureDefinition/PhdBaseObservation%7CC4F312FFFE53F2C9-hub-7f3a-150020-730463048")
+                == "identifier=\(phdIdentifier)%7CC4F312FFFE53F2C9-hub-7f3a-150020-730463048"
+        )
         #expect(entry["resource"]?["identifier"]?.array?.allSatisfy { $0["type"] == nil } == true)
     }
 
-    @Test("Without a time of the device's own, or where another reading holds it, our own identifier alone", arguments: [
-        "blood-pressure-live", "blood-pressure-same-minute", "blood-pressure-stated", "blood-pressure-unknown-device", "oximeter-derived",
-    ])
+    @Test(
+        "Without a time of the device's own, or where another reading holds it, our own identifier alone",
+        arguments: [
+            "blood-pressure-live", "blood-pressure-same-minute", "blood-pressure-stated", "blood-pressure-unknown-device",
+            "oximeter-derived",
+        ])
     func ownAlone(name: String) throws {
         let sample = try Samples.named(name)
         let body = try Samples.body(Samples.draft(sample.act, claimed: sample.isClaimed))
@@ -50,10 +54,13 @@ import Vitals
     func invalidTime() {
         let time = LocalDateTime(year: 0, month: 0, day: 0, hour: 0, minute: 0, second: 0)
         #expect(PHDIdentifier.value(device: Samples.cuff, patientID: "p", type: .bloodPressure, time: time) == nil)
-        #expect(PHDIdentifier.value(device: DeviceIdentity(), patientID: "p", type: .bloodPressure, time: Samples.deviceTime) == nil)
+        #expect(
+            PHDIdentifier.value(device: DeviceIdentity(), patientID: "p", type: .bloodPressure, time: Samples.deviceTime) == nil)
     }
 
-    @Test("Every observation of every sample is created conditionally, by something that stands in it", arguments: Samples.all.map(\.name))
+    @Test(
+        "Every observation of every sample is created conditionally, by something that stands in it",
+        arguments: Samples.all.map(\.name))
     func idempotent(name: String) throws {
         let sample = try Samples.named(name)
         let body = try Samples.body(Samples.draft(sample.act, claimed: sample.isClaimed))

@@ -44,22 +44,27 @@ import Vitals
         #expect(readBack(Answers.response(200, pressure.stored().text)) == Self.one(delivered))
         let padded = pressure.stored().text.replacing(#""value":118"#, with: #""value":118.0"#)
         #expect(readBack(Answers.response(200, padded)) == Self.one(delivered))
-        let more = pressure.stored().setting("text", to: .members(["status": "generated"])).setting("issued", to: "2026-01-01T10:24:08Z")
+        let more = pressure.stored().setting("text", to: .members(["status": "generated"])).setting(
+            "issued", to: "2026-01-01T10:24:08Z")
         #expect(readBack(Answers.response(200, more.text)) == Self.one(delivered))
     }
 
-    @Test("Different by value, patient, code or status is quarantined, and says in which element", arguments: [
-        (#""value":118"#, #""value":119"#, "component"), ("Patient/hub-7f3a", "Patient/other", "subject"),
-        ("85354-9", "85354-9", nil), (#""status":"final""#, #""status":"entered-in-error""#, "status"),
-        (#""code":"mm[Hg]""#, #""code":"kPa""#, "component"), (#""resourceType":"Observation""#, #""resourceType":"Device""#, "resourceType"),
-    ] as [(String, String, String?)])
+    @Test(
+        "Different by value, patient, code or status is quarantined, and says in which element",
+        arguments: [
+            (#""value":118"#, #""value":119"#, "component"), ("Patient/hub-7f3a", "Patient/other", "subject"),
+            ("85354-9", "85354-9", nil), (#""status":"final""#, #""status":"entered-in-error""#, "status"),
+            (#""code":"mm[Hg]""#, #""code":"kPa""#, "component"),
+            (#""resourceType":"Observation""#, #""resourceType":"Device""#, "resourceType"),
+        ] as [(String, String, String?)])
     func different(from: String, to: String, element: String?) {
         let theirs = pressure.stored().text.replacing(from, with: to)
         let verdict = readBack(Answers.response(200, theirs))
         if let element {
             #expect(
                 verdict
-                    == Self.one(.quarantine(code: "different", text: "the receiver holds another one under this identifier: \(element)")))
+                    == Self.one(
+                        .quarantine(code: "different", text: "the receiver holds another one under this identifier: \(element)")))
         } else {
             #expect(verdict == Self.one(delivered))
         }
@@ -186,7 +191,8 @@ import Vitals
         #expect(results.allSatisfy { if case .delivered = $0.verdict { true } else { false } })
     }
 
-    @Test("A version that moved on: read it; retracted is done, unchanged is sent again for the new version, changed is a person's")
+    @Test(
+        "A version that moved on: read it; retracted is done, unchanged is sent again for the new version, changed is a person's")
     func movedOn() throws {
         guard case .reconcile = Samples.destination.verdict(on: Answers.response(412), to: draft, now: Samples.now) else {
             Issue.record("not reconciled")
@@ -204,7 +210,9 @@ import Vitals
         #expect(verdict(Answers.response(200, retracted.text)) == .items([ItemResult(1, .delivered(known))]))
         let standing = retracted.setting("status", to: "final")
         #expect(verdict(Answers.response(200, standing.text)) == .items([ItemResult(1, .resend(known))]))
-        guard case .items(let results) = verdict(Answers.response(200, standing.text.replacing(#""value":118"#, with: #""value":1"#))),
+        guard
+            case .items(let results) = verdict(
+                Answers.response(200, standing.text.replacing(#""value":118"#, with: #""value":1"#))),
             case .quarantine = results.first?.verdict
         else {
             Issue.record("somebody's change would be overwritten")

@@ -19,40 +19,45 @@ import Vitals
     @Test("2xx with an entry each: delivered, with id and version")
     func delivered() throws {
         #expect(
-            try Self.verdict(Answers.response(200, Answers.transaction(["200", "200", "201", "201"]))) == .items([
-                ItemResult(1, .delivered(ServerReference(reference: "Observation/srv-2", version: "1"))),
-                ItemResult(2, .delivered(ServerReference(reference: "Observation/srv-3", version: "1"))),
-            ]))
+            try Self.verdict(Answers.response(200, Answers.transaction(["200", "200", "201", "201"])))
+                == .items([
+                    ItemResult(1, .delivered(ServerReference(reference: "Observation/srv-2", version: "1"))),
+                    ItemResult(2, .delivered(ServerReference(reference: "Observation/srv-3", version: "1"))),
+                ]))
     }
 
     @Test("200 to a conditional create: read it and compare")
     func alreadyThere() throws {
         #expect(
-            try Self.verdict(Answers.response(200, Answers.transaction(["200", "200", "201", "200"]))) == .items([
-                ItemResult(1, .delivered(ServerReference(reference: "Observation/srv-2", version: "1"))),
-                ItemResult(2, .readBack(ServerReference(reference: "Observation/srv-3", version: "1"))),
-            ]))
+            try Self.verdict(Answers.response(200, Answers.transaction(["200", "200", "201", "200"])))
+                == .items([
+                    ItemResult(1, .delivered(ServerReference(reference: "Observation/srv-2", version: "1"))),
+                    ItemResult(2, .readBack(ServerReference(reference: "Observation/srv-3", version: "1"))),
+                ]))
     }
 
-    @Test("An error inside an entry is that entry's, not the batch's", arguments: [
-        ("422:invariant", ItemVerdict.quarantine(code: "invariant", text: "invariant")),
-        ("400", .quarantine(code: "http-400", text: "")),
-        ("412", .reconcile(reason: "the receiver answered 412")),
-        ("409", .reconcile(reason: "the receiver answered 409")),
-        ("500", .serverFailure(status: 500, reason: "the receiver answered 500")),
-        ("429", .serverFailure(status: 429, reason: "the entry was answered 429")),
-        ("403", .quarantine(code: "http-403", text: "")),
-        ("413", .quarantine(code: "too-large", text: "the receiver answered 413")),
-        ("201:invariant", .quarantine(code: "invariant", text: "invariant")),
-        ("201:processing", .quarantine(code: "processing", text: "processing")),
-        ("nonsense", .reconcile(reason: "an entry without status")),
-    ])
+    @Test(
+        "An error inside an entry is that entry's, not the batch's",
+        arguments: [
+            ("422:invariant", ItemVerdict.quarantine(code: "invariant", text: "invariant")),
+            ("400", .quarantine(code: "http-400", text: "")),
+            ("412", .reconcile(reason: "the receiver answered 412")),
+            ("409", .reconcile(reason: "the receiver answered 409")),
+            ("500", .serverFailure(status: 500, reason: "the receiver answered 500")),
+            ("429", .serverFailure(status: 429, reason: "the entry was answered 429")),
+            ("403", .quarantine(code: "http-403", text: "")),
+            ("413", .quarantine(code: "too-large", text: "the receiver answered 413")),
+            ("201:invariant", .quarantine(code: "invariant", text: "invariant")),
+            ("201:processing", .quarantine(code: "processing", text: "processing")),
+            ("nonsense", .reconcile(reason: "an entry without status")),
+        ])
     func entryError(entry: String, expected: ItemVerdict) throws {
         #expect(
-            try Self.verdict(Answers.response(200, Answers.transaction(["200", "200", entry, "201"]))) == .items([
-                ItemResult(1, expected),
-                ItemResult(2, .delivered(ServerReference(reference: "Observation/srv-3", version: "1"))),
-            ]))
+            try Self.verdict(Answers.response(200, Answers.transaction(["200", "200", entry, "201"])))
+                == .items([
+                    ItemResult(1, expected),
+                    ItemResult(2, .delivered(ServerReference(reference: "Observation/srv-3", version: "1"))),
+                ]))
     }
 
     @Test("What goes along and fails keeps the items from being told in full")
@@ -62,10 +67,13 @@ import Vitals
                 == Self.each(.quarantine(code: "structure", text: "structure")))
     }
 
-    @Test("2xx that is no answer to a transaction may have been taken: reconcile", arguments: [
-        (200, "<html>Please sign in</html>"), (202, ""), (204, ""), (200, "{}"), (200, #"{"resourceType":"Bundle","type":"searchset"}"#),
-        (200, #"{"resourceType":"Bundle","type":"transaction-response"}"#),
-    ])
+    @Test(
+        "2xx that is no answer to a transaction may have been taken: reconcile",
+        arguments: [
+            (200, "<html>Please sign in</html>"), (202, ""), (204, ""), (200, "{}"),
+            (200, #"{"resourceType":"Bundle","type":"searchset"}"#),
+            (200, #"{"resourceType":"Bundle","type":"transaction-response"}"#),
+        ])
     func noAnswer(status: Int, body: String) throws {
         guard case .reconcile = try Self.verdict(Answers.response(status, body)) else {
             Issue.record("not reconciled")
@@ -75,9 +83,12 @@ import Vitals
 
     @Test("A success without a place is asked for")
     func noLocation() throws {
-        let body = #"{"resourceType":"Bundle","type":"transaction-response","entry":[\#(Array(repeating: #"{"response":{"status":"201"}}"#, count: 4).joined(separator: ","))]}"#
+        let entry: JSON = ["response": ["status": "201"]]
+        let entries = JSON.array(Array(repeating: entry, count: 4))
+        let body = JSON.members(["resourceType": "Bundle", "type": "transaction-response", "entry": entries]).text
         #expect(
-            try Self.verdict(Answers.response(200, body)) == Self.each(.reconcile(reason: "the receiver did not say where it put the entry")))
+            try Self.verdict(Answers.response(200, body))
+                == Self.each(.reconcile(reason: "the receiver did not say where it put the entry")))
     }
 
     @Test("Before the body was sent: again, for ever", arguments: HTTPFailure.Kind.allCases)
@@ -95,7 +106,8 @@ import Vitals
 
     @Test("Sent and no answer: ask before sending again", arguments: HTTPFailure.Kind.allCases)
     func unknown(kind: HTTPFailure.Kind) throws {
-        #expect(try Self.verdict(.unknown(HTTPFailure(kind, "words"))) == .reconcile(reason: "sent, no answer (\(kind.rawValue))"))
+        #expect(
+            try Self.verdict(.unknown(HTTPFailure(kind, "words"))) == .reconcile(reason: "sent, no answer (\(kind.rawValue))"))
     }
 
     static let statuses: [(Int, DispatchVerdict)] = [
@@ -140,27 +152,29 @@ import Vitals
         }
     }
 
-    @Test("A known OperationOutcome code outranks the status", arguments: [
-        (500, "invariant", each(.quarantine(code: "invariant", text: "invariant"))),
-        (404, "business-rule", each(.quarantine(code: "business-rule", text: "business-rule"))),
-        (403, "throttled", .waitUntilRetryAfter(nil)),
-        (500, "throttled", .waitUntilRetryAfter(nil)),
-        (400, "login", .refreshCredential),
-        (403, "expired", .refreshCredential),
-        (422, "forbidden", .holdChannel(.receiverHeld, reason: "the receiver answered 422 forbidden")),
-        (422, "lock-error", .serverFailure(status: 422, reason: "the receiver answered 422 lock-error")),
-        (400, "transient", .serverFailure(status: 400, reason: "the receiver answered 400 transient")),
-        (422, "duplicate", .reconcile(reason: "the receiver answered 422 duplicate")),
-        (400, "multiple-matches", .reconcile(reason: "the receiver answered 400 multiple-matches")),
-        (400, "too-long", each(.quarantine(code: "too-large", text: "the receiver answered 400 too-long"))),
-        // About who asks, not about what was sent: no reading is burnt.
-        (401, "required", .refreshCredential),
-        (403, "structure", .holdChannel(.receiverHeld, reason: "the receiver answered 403")),
-        // Codes that servers use for anything.
-        (500, "processing", .serverFailure(status: 500, reason: "the receiver answered 500")),
-        (422, "processing", each(.quarantine(code: "processing", text: "processing"))),
-        (404, "not-found", .holdChannel(.receiverHeld, reason: "the receiver answered 404 on its base")),
-    ] as [(Int, String, DispatchVerdict)])
+    @Test(
+        "A known OperationOutcome code outranks the status",
+        arguments: [
+            (500, "invariant", each(.quarantine(code: "invariant", text: "invariant"))),
+            (404, "business-rule", each(.quarantine(code: "business-rule", text: "business-rule"))),
+            (403, "throttled", .waitUntilRetryAfter(nil)),
+            (500, "throttled", .waitUntilRetryAfter(nil)),
+            (400, "login", .refreshCredential),
+            (403, "expired", .refreshCredential),
+            (422, "forbidden", .holdChannel(.receiverHeld, reason: "the receiver answered 422 forbidden")),
+            (422, "lock-error", .serverFailure(status: 422, reason: "the receiver answered 422 lock-error")),
+            (400, "transient", .serverFailure(status: 400, reason: "the receiver answered 400 transient")),
+            (422, "duplicate", .reconcile(reason: "the receiver answered 422 duplicate")),
+            (400, "multiple-matches", .reconcile(reason: "the receiver answered 400 multiple-matches")),
+            (400, "too-long", each(.quarantine(code: "too-large", text: "the receiver answered 400 too-long"))),
+            // About who asks, not about what was sent: no reading is burnt.
+            (401, "required", .refreshCredential),
+            (403, "structure", .holdChannel(.receiverHeld, reason: "the receiver answered 403")),
+            // Codes that servers use for anything.
+            (500, "processing", .serverFailure(status: 500, reason: "the receiver answered 500")),
+            (422, "processing", each(.quarantine(code: "processing", text: "processing"))),
+            (404, "not-found", .holdChannel(.receiverHeld, reason: "the receiver answered 404 on its base")),
+        ] as [(Int, String, DispatchVerdict)])
     func outranks(status: Int, code: String, expected: DispatchVerdict) throws {
         #expect(try Self.verdict(Answers.response(status, Answers.outcome(code))) == expected)
     }
@@ -175,12 +189,16 @@ import Vitals
                 == Self.each(.quarantine(code: "http-422", text: "")))
     }
 
-    @Test("Retry-After in seconds and as a date, at most an hour", arguments: [
-        ("120", Duration.seconds(120)), (" 0", .zero), ("7200", .seconds(3_600)), ("99999999999999999999999", .seconds(3_600)),
-        ("Thu, 01 Jan 2026 10:05:08 GMT", .seconds(60)), ("Thursday, 01-Jan-26 10:05:08 GMT", .seconds(60)),
-        ("Thu Jan  1 10:05:08 2026", .seconds(60)), ("Thu, 01 Jan 2025 10:05:08 GMT", .zero), ("Fri, 01 Jan 2027 10:05:08 GMT", .seconds(3_600)),
-        ("soon", nil), ("", nil), ("Thu, 41 Jan 2026 10:05:08 GMT", nil), ("-5", nil), ("1.5", nil),
-    ] as [(String, Duration?)])
+    @Test(
+        "Retry-After in seconds and as a date, at most an hour",
+        arguments: [
+            ("120", Duration.seconds(120)), (" 0", .zero), ("7200", .seconds(3_600)),
+            ("99999999999999999999999", .seconds(3_600)),
+            ("Thu, 01 Jan 2026 10:05:08 GMT", .seconds(60)), ("Thursday, 01-Jan-26 10:05:08 GMT", .seconds(60)),
+            ("Thu Jan  1 10:05:08 2026", .seconds(60)), ("Thu, 01 Jan 2025 10:05:08 GMT", .zero),
+            ("Fri, 01 Jan 2027 10:05:08 GMT", .seconds(3_600)),
+            ("soon", nil), ("", nil), ("Thu, 41 Jan 2026 10:05:08 GMT", nil), ("-5", nil), ("1.5", nil),
+        ] as [(String, Duration?)])
     func retryAfter(text: String, expected: Duration?) throws {
         let now = Instant(seconds: 1_767_261_848)
         #expect(now.description == "2026-01-01T10:04:08Z")
@@ -193,7 +211,8 @@ import Vitals
     func total() throws {
         var generator = SplitMix(seed: 0x5EED)
         let codes = [
-            "throttled", "login", "invariant", "conflict", "processing", "", "x", "too-long", "lock-error", "forbidden", "not-found",
+            "throttled", "login", "invariant", "conflict", "processing", "", "x", "too-long", "lock-error", "forbidden",
+            "not-found",
         ]
         let destination = Samples.destination
         let draft = try Samples.draft(Samples.bloodPressure)
@@ -205,20 +224,25 @@ import Vitals
             case 0: body = ""
             case 1: body = Answers.outcome(codes.randomElement(using: &generator) ?? "")
             case 2:
-                body = Answers.transaction((0..<Int.random(in: 0...6, using: &generator)).map { _ in
-                    entries.compactMap { $0.isEmpty ? nil : $0 }.randomElement(using: &generator) ?? "200"
-                })
+                body = Answers.transaction(
+                    (0..<Int.random(in: 0...6, using: &generator)).map { _ in
+                        entries.compactMap { $0.isEmpty ? nil : $0 }.randomElement(using: &generator) ?? "200"
+                    })
             case 3: body = String(decoding: (0..<40).map { _ in UInt8.random(in: 0...255, using: &generator) }, as: UTF8.self)
             case 4: body = #"{"resourceType":"Bundle","type":"transaction-response","entry":[{"response":7},3,null,{}]}"#
             default: body = "[1,2]"
             }
-            let headers = Bool.random(using: &generator) ? [HTTPHeader("retry-after", String(Int.random(in: -9...9_999, using: &generator)))] : []
+            let headers =
+                Bool.random(using: &generator)
+                ? [HTTPHeader("retry-after", String(Int.random(in: -9...9_999, using: &generator)))] : []
             let verdicts = [
                 destination.verdict(on: Answers.response(status, body, headers: headers), to: draft, now: Samples.now),
                 destination.verdict(
-                    onReadBack: Answers.response(status, body, headers: headers), of: 1, at: ServerReference(reference: "Observation/1"),
+                    onReadBack: Answers.response(status, body, headers: headers), of: 1,
+                    at: ServerReference(reference: "Observation/1"),
                     in: draft, now: Samples.now),
-                destination.verdict(onReconciliation: Answers.response(status, body, headers: headers), of: 1, in: draft, now: Samples.now),
+                destination.verdict(
+                    onReconciliation: Answers.response(status, body, headers: headers), of: 1, in: draft, now: Samples.now),
             ]
             for (position, verdict) in verdicts.enumerated() {
                 switch verdict {
@@ -228,7 +252,9 @@ import Vitals
                 case .retry, .refreshCredential, .holdChannel, .reconcile, .serverFailure: break
                 }
                 // Nothing but a success with the place in it counts as delivered.
-                if case .items(let results) = verdict, results.contains(where: { if case .delivered = $0.verdict { true } else { false } }) {
+                if case .items(let results) = verdict,
+                    results.contains(where: { if case .delivered = $0.verdict { true } else { false } })
+                {
                     #expect((200..<300).contains(status))
                 }
             }

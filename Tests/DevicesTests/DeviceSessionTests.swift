@@ -117,13 +117,15 @@ import Vitals
         #expect(!later.log.contains { if case .wrote(0x2A2B, _) = $0 { true } else { false } })
     }
 
-    @Test("R5 a face within a minute is left alone, a wrong or unset one is set", arguments: [
-        (LocalDateTime(year: 2026, month: 11, day: 21, hour: 12, minute: 1, second: 0), false),
-        (LocalDateTime(year: 2026, month: 11, day: 21, hour: 12, minute: 1, second: 1), true),
-        (LocalDateTime(year: 2026, month: 11, day: 21, hour: 11, minute: 58, second: 59), true),
-        (LocalDateTime(year: 2046, month: 11, day: 21, hour: 12, minute: 0, second: 0), true),
-        (LocalDateTime(year: 0, month: 0, day: 0, hour: 0, minute: 0, second: 0), true),
-    ])
+    @Test(
+        "R5 a face within a minute is left alone, a wrong or unset one is set",
+        arguments: [
+            (LocalDateTime(year: 2026, month: 11, day: 21, hour: 12, minute: 1, second: 0), false),
+            (LocalDateTime(year: 2026, month: 11, day: 21, hour: 12, minute: 1, second: 1), true),
+            (LocalDateTime(year: 2026, month: 11, day: 21, hour: 11, minute: 58, second: 59), true),
+            (LocalDateTime(year: 2046, month: 11, day: 21, hour: 12, minute: 0, second: 0), true),
+            (LocalDateTime(year: 0, month: 0, day: 0, hour: 0, minute: 0, second: 0), true),
+        ])
     func r5_tolerance(_ face: LocalDateTime, _ isSet: Bool) {
         var bench = SessionBench(SessionBench.cuff())
         bench.clock = CurrentTime(setting: face).encoded
@@ -189,10 +191,12 @@ import Vitals
         #expect(bench.index(of: .subscribed(0x2A35)) != nil)
     }
 
-    @Test("The steps follow the model", arguments: [
-        ([.subscribe, .clock, .battery], [.subscribed(0x2A35), .read(0x2A2B), .read(0x2A19)]),
-        ([.battery, .clock, .subscribe], [.read(0x2A19), .read(0x2A2B), .subscribed(0x2A35)]),
-    ] as [([Model.Session.Step], [SessionBench.Event])])
+    @Test(
+        "The steps follow the model",
+        arguments: [
+            ([.subscribe, .clock, .battery], [.subscribed(0x2A35), .read(0x2A2B), .read(0x2A19)]),
+            ([.battery, .clock, .subscribe], [.read(0x2A19), .read(0x2A2B), .subscribed(0x2A35)]),
+        ] as [([Model.Session.Step], [SessionBench.Event])])
     func order(_ steps: [Model.Session.Step], _ expected: [SessionBench.Event]) {
         var bench = SessionBench(SessionBench.cuff(steps: steps))
         bench.start()
@@ -339,7 +343,9 @@ import Vitals
     func garbage() {
         var bench = SessionBench(SessionBench.cuff())
         bench.start()
-        for bytes in [[0x21], [0xFF, 1], [0x20, 1], [0x1B], [0x1D, 1], [0x0B, 1], [0x1E], []] as [[UInt8]] { bench.receive(raw: bytes) }
+        for bytes in [[0x21], [0xFF, 1], [0x20, 1], [0x1B], [0x1D, 1], [0x0B, 1], [0x1E], []] as [[UInt8]] {
+            bench.receive(raw: bytes)
+        }
         bench.receive(.indication(handle: 12, value: SessionBench.record))
         bench.commit(1)
         #expect(bench.confirmations == 1)

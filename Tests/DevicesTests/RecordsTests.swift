@@ -148,6 +148,23 @@ import Vitals
         #expect(broken.outcome?.readings == 1)
     }
 
+    @Test("The answer of the control point ends the records, not a stream beside them")
+    func streamBesideRecords() {
+        var bench = SessionBench(SessionBench.oximeter())
+        bench.start()
+        bench.receive(sample(0x20))
+        bench.receive(.indication(handle: 32, value: Self.spot(1)))
+        bench.commit(1)
+        bench.receive(Self.success)
+        #expect(bench.actions.count { $0 == .transferEnded } == 1)
+        #expect(streams(bench).isEmpty)
+        bench.receive(sample(0x100))
+        bench.loseLink()
+        #expect(streams(bench).count == 1)
+        #expect(bench.actions.count { $0 == .transferEnded } == 2)
+        #expect(bench.outcome?.readings == 2)
+    }
+
     @Test("A stream without a usable value is kept and no reading")
     func noValue() {
         var bench = SessionBench(SessionBench.oximeter(records: .none))

@@ -40,7 +40,9 @@ struct SessionBench {
                 .init(type: 0x2A5F, properties: .notify, value: 35, configuration: 36),
                 .init(type: 0x2A52, properties: [.indicate, .write], value: 38, configuration: 39),
             ]),
-        .init(type: 0x1805, range: HandleRange(50, 59), characteristics: [.init(type: 0x2A2B, properties: [.read, .write], value: 52)]),
+        .init(
+            type: 0x1805, range: HandleRange(50, 59),
+            characteristics: [.init(type: 0x2A2B, properties: [.read, .write], value: 52)]),
         .init(
             type: 0x180A, range: HandleRange(60, 79),
             characteristics: [
@@ -52,7 +54,8 @@ struct SessionBench {
 
     var session: DeviceSession
     var log: [Event] = []
-    var clock: [UInt8] = CurrentTime(setting: LocalDateTime(year: 2026, month: 11, day: 21, hour: 12, minute: 0, second: 5)).encoded
+    var clock: [UInt8] = CurrentTime(setting: LocalDateTime(year: 2026, month: 11, day: 21, hour: 12, minute: 0, second: 5))
+        .encoded
     var refusals: [UInt16: ATTErrorCode] = [:]
     /// A request is not answered.
     var isMute = false
@@ -129,7 +132,9 @@ struct SessionBench {
             let declaration = [next.properties.rawValue, UInt8(next.value), 0] + next.type.littleEndian
             receive(.readByTypeResponse([.init(handle: next.value - 1, value: declaration)]))
         case .findInformationRequest(let range):
-            guard let next = type.first(where: { ($0.configuration ?? 0) >= range.first && ($0.configuration ?? 0) <= range.last }) else {
+            guard
+                let next = type.first(where: { ($0.configuration ?? 0) >= range.first && ($0.configuration ?? 0) <= range.last })
+            else {
                 return refuse(pdu, range.first, .attributeNotFound)
             }
             receive(.findInformationResponse([.init(handle: next.configuration ?? 0, type: .clientCharacteristicConfiguration)]))
@@ -169,8 +174,10 @@ struct SessionBench {
     // MARK: Models
 
     static func cuff(
-        acknowledges: Acknowledgement = .confirmation, steps: [Model.Session.Step] = [.subscribe, .clock, .records, .identity, .battery],
-        everyConnect: Bool = false, disconnects: Model.Session.Side = .device, settle: Int = 0, commands: [Model.Session.Command] = []
+        acknowledges: Acknowledgement = .confirmation,
+        steps: [Model.Session.Step] = [.subscribe, .clock, .records, .identity, .battery],
+        everyConnect: Bool = false, disconnects: Model.Session.Side = .device, settle: Int = 0,
+        commands: [Model.Session.Command] = []
     ) -> Model {
         Model(
             id: "bench-cuff", name: "Bench cuff", driver: .bloodPressure, match: .init(), specialization: MDC(528_391),

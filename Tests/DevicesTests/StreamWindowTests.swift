@@ -25,7 +25,10 @@ import Vitals
 
     @Test("The device's own flag makes the reading, and the last such sample")
     func declared() throws {
-        let frames = (0..<12).map { Self.frame($0, 97, 60) } + [Self.frame(12, 95, 61, status: 0x120), Self.frame(13, 96, 62, status: 0x100)]
+        let frames =
+            (0..<12).map { Self.frame($0, 97, 60) } + [
+                Self.frame(12, 95, 61, status: 0x120), Self.frame(13, 96, 62, status: 0x100),
+            ]
         let reading = try #require(take(frames).0.reading())
         #expect(!reading.isDerived)
         #expect(reading.frames == [frames[13]])
@@ -48,10 +51,12 @@ import Vitals
         #expect(reading.measurement?.quantities.count == 2)
     }
 
-    @Test("A gap, an invalid or an unstable sample breaks the stretch", arguments: [
-        StreamWindowTests.frame(6, 0x07FF, 0x07FF), StreamWindowTests.frame(6, 97, 60, sensor: 1 << 4),
-        StreamWindowTests.frame(9, 97, 60), StreamWindowTests.frame(6, 97, 60, status: 1 << 14),
-    ])
+    @Test(
+        "A gap, an invalid or an unstable sample breaks the stretch",
+        arguments: [
+            StreamWindowTests.frame(6, 0x07FF, 0x07FF), StreamWindowTests.frame(6, 97, 60, sensor: 1 << 4),
+            StreamWindowTests.frame(9, 97, 60), StreamWindowTests.frame(6, 97, 60, status: 1 << 14),
+        ])
     func broken(_ breaker: Frame) {
         let first = breaker.received.monotonic.milliseconds > 6_500 ? 5 : 6
         let frames = (0..<first).map { Self.frame($0, 97, 60) } + [breaker] + (10..<15).map { Self.frame($0, 97, 60) }
@@ -75,10 +80,13 @@ import Vitals
         #expect(take(demo).0.reading()?.measurement == nil)
     }
 
-    @Test("Medians keep the digits", arguments: [
-        (["97"], "97"), (["96", "97"], "96.5"), (["96", "98"], "97"), (["97.5", "97", "98"], "97.5"), (["97.5", "97"], "97.25"),
-        (["97.5", "98.5"], "98.0"), (["98", "96", "97", "99"], "97.5"),
-    ])
+    @Test(
+        "Medians keep the digits",
+        arguments: [
+            (["97"], "97"), (["96", "97"], "96.5"), (["96", "98"], "97"), (["97.5", "97", "98"], "97.5"),
+            (["97.5", "97"], "97.25"),
+            (["97.5", "98.5"], "98.0"), (["98", "96", "97", "99"], "97.5"),
+        ])
     func medians(_ numbers: [String], _ expected: String) {
         #expect(StreamWindow.median(numbers.compactMap { ExactDecimal($0) })?.description == expected)
     }

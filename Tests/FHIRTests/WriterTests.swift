@@ -13,8 +13,9 @@ import Testing
             $0.array("empty", [String]()) { text, writer in writer.string(text) }
             $0.bool("yes", true)
         }
-        #expect(String(decoding: writer.bytes, as: UTF8.self)
-            == #"{"value":36.60,"text":"a \"quoted\" \\ line\nand æøå","yes":true}"#)
+        #expect(
+            String(decoding: writer.bytes, as: UTF8.self)
+                == #"{"value":36.60,"text":"a \"quoted\" \\ line\nand æøå","yes":true}"#)
         #expect(try JSON(parsing: writer.bytes).bytes == writer.bytes)
     }
 

@@ -125,6 +125,19 @@ struct DeliveryTests {
         #expect(try await server.requests().count == 1)
     }
 
+    @Test("closing a client ends what is on its way, and nothing goes out after it")
+    func closed() async throws {
+        let server = try await Server()
+        let client = try Client()
+        let url = server.url("/hang")
+        let waiting = Task { await client.post(url) }
+        while try await server.requests().isEmpty {}
+        await client.close()
+        #expect(Short(await waiting.value) == .unknown(.cancelled))
+        #expect(Short(await client.post(url)) == .notSent(.cancelled))
+        #expect(try await server.requests().count == 1)
+    }
+
     @Test("an answer that is no HTTP is unknown and its text stays out of the message")
     func garbage() async throws {
         let server = try await Server()

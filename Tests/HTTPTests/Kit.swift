@@ -19,6 +19,13 @@ final class Client: Sendable {
 
     deinit { loop.stop() }
 
+    /// The orderly end.
+    func close() async {
+        await http.close()
+        loop.stop()
+        await loop.waitUntilStopped()
+    }
+
     func get(_ url: String) async -> HTTPOutcome { await http.send(HTTPRequest(.get, url)) }
 
     func post(_ url: String, _ body: String = #"{"resourceType":"Bundle"}"#) async -> HTTPOutcome {

@@ -1,8 +1,8 @@
 /// A server that behaves badly on request, in Python because TLS with old versions and client certificates is at hand there.
 ///
-/// One JSON argument: `mode` (`http`, `mute`, `proxy`), `tls` (`cert`, `key`, `maximum`, `clients`), `unix`, `password`, `refuse`.
-/// It prints `PORT n` first, then one line for each complete request: `REQUEST method path bytes`, and `CONNECTION` for each accept.
-/// What a path does: see `answer`.
+/// One JSON argument: `mode` (`http`, `mute`, `proxy`), `tls` (`cert`, `key`, `maximum`, `clients`), `unix`, `password`,
+/// `refuse`. It prints `PORT n` first, then one line for each complete request: `REQUEST method path bytes`, and `CONNECTION` for
+/// each accept. What a path does: see `answer`.
 let serverScript = #"""
     import base64, json, os, socket, ssl, struct, sys, threading, time
 

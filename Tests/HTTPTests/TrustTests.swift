@@ -78,10 +78,15 @@ struct TrustTests {
         var settings = settings(certificates)
         settings.identity = name.map { certificates.identity($0) }
         let outcome = await (try Client(settings)).post(server.secureURL("/ok"))
-        let none = Short.notSent(.tls)
-        let refused = Short.notSent(.certificate)
-        // TLS 1.2 has no alert of its own for "none": a general handshake failure.
-        #expect(Short(outcome) == refused || (name == nil && version == "1.2" && Short(outcome) == none), "\(outcome)")
+        let allowed: [Short] =
+            switch (version, name) {
+            // No alert of its own for "none" before TLS 1.3: a general handshake failure.
+            case ("1.2", nil): [.notSent(.certificate), .notSent(.tls)]
+            case ("1.2", _): [.notSent(.certificate)]
+            // We have written already, and the reset that answers that may overtake the alert: then nobody told us.
+            default: [.notSent(.certificate), .unknown(.interrupted)]
+            }
+        #expect(allowed.contains(Short(outcome)), "\(outcome)")
         #expect(try await server.requests().isEmpty)
     }
 
@@ -170,6 +175,7 @@ struct ProxyTests {
             let server = try await Server(certificates.tls("server"))
             let client = try Client(HTTPClientSettings(authorities: .file(certificates.path("authority"))))
             #expect(Short(await client.post(server.secureURL("/ok"))) == .answered(200))
+            await client.close()
         }
     }
 }

@@ -16,7 +16,9 @@ struct CodingTests {
         }
     }
 
-    @Test("What is no measurement of ours is refused, not guessed", arguments: ["{}", "[]", "null", #"{"k":"blood-pressure","q":[7]}"#])
+    @Test(
+        "What is no measurement of ours is refused, not guessed",
+        arguments: ["{}", "[]", "null", #"{"k":"blood-pressure","q":[7]}"#])
     func refused(text: String) throws {
         #expect(MeasurementCoding.measurement(try JSON(parsing: text)) == nil)
     }
@@ -25,13 +27,16 @@ struct CodingTests {
         func optional<T>(_ value: T) -> T? { Bool.random(using: &generator) ? value : nil }
         let units: [UCUM] = [.kilopascal, .millimetreOfMercury, .perMinute, UCUM("\"odd\\ü")]
         let quantities = (0..<Int.random(in: 0...5, using: &generator)).map { _ -> Quantity in
-            let mantissa = [Int64.min, .max, 0, -1, Int64.random(in: .min ... .max, using: &generator), 3_660]
+            let mantissa =
+                [Int64.min, .max, 0, -1, Int64.random(in: .min ... .max, using: &generator), 3_660]
                 .randomElement(using: &generator) ?? 0
             let exponent = Int.random(in: ExactDecimal.exponentRange, using: &generator)
             let special = SpecialValue.allCases.randomElement(using: &generator) ?? .absent
             return Quantity(
-                Quantity.Name.allCases.randomElement(using: &generator) ?? .mean, type: optional(MDC(.random(in: 0 ... .max, using: &generator))),
-                value: Bool.random(using: &generator) ? .number(ExactDecimal(mantissa: mantissa, exponent: exponent)) : .special(special),
+                Quantity.Name.allCases.randomElement(using: &generator) ?? .mean,
+                type: optional(MDC(.random(in: 0 ... .max, using: &generator))),
+                value: Bool.random(using: &generator)
+                    ? .number(ExactDecimal(mantissa: mantissa, exponent: exponent)) : .special(special),
                 unit: units.randomElement(using: &generator) ?? .one)
         }
         let flags = StatusFlag.allCases.filter { _ in Int.random(in: 0..<4, using: &generator) == 0 }
@@ -39,7 +44,8 @@ struct CodingTests {
             kind: Measurement.Kind.allCases.randomElement(using: &generator) ?? .glucose, quantities: quantities,
             deviceTime: optional(
                 LocalDateTime(
-                    year: .random(in: 0...65_535, using: &generator), month: .random(in: 0...255, using: &generator), day: 40, hour: 0,
+                    year: .random(in: 0...65_535, using: &generator), month: .random(in: 0...255, using: &generator), day: 40,
+                    hour: 0,
                     minute: 99, second: 255)),
             timeOffsetMinutes: optional(-300), sequence: optional(65_535), userIndex: optional(3),
             statusBits: optional(UInt32.random(in: 0 ... .max, using: &generator)), sensorStatusBits: optional(0xFFFFFF),

@@ -50,7 +50,8 @@ struct DiskFullTests {
         return true
     }()
 
-    @Test("R9 on a disk that is really full the ballast lets courier and retention work while intake waits", .enabled(if: canMount))
+    @Test(
+        "R9 on a disk that is really full the ballast lets courier and retention work while intake waits", .enabled(if: canMount))
     func r9_fullDisk() async throws {
         let scratch = Scratch()
         #expect(mount("tmpfs", scratch.path, "tmpfs", 0, "size=12m,mode=700") == 0)

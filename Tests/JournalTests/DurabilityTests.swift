@@ -29,7 +29,8 @@ struct DurabilityTests {
     @Test(
         "R1 a lowered setting is refused",
         arguments: [
-            ("synchronous", "OFF"), ("synchronous", "NORMAL"), ("secure_delete", "OFF"), ("temp_store", "FILE"), ("foreign_keys", "OFF"),
+            ("synchronous", "OFF"), ("synchronous", "NORMAL"), ("secure_delete", "OFF"), ("temp_store", "FILE"),
+            ("foreign_keys", "OFF"),
             ("wal_autocheckpoint", "1000"), ("locking_mode", "NORMAL"), ("cache_size", "-20000"),
         ])
     func r1_loweredSettingIsRefused(setting: String, value: String) throws {
@@ -110,7 +111,9 @@ struct DurabilityTests {
     @Test("A directory that is not there, and a file that is no database")
     func unusablePaths() async throws {
         let scratch = Scratch()
-        let missing = await journalError { try await Journal.open(JournalOptions(path: scratch.path + "/no/x", key: scratch.options().key)) }
+        let missing = await journalError {
+            try await Journal.open(JournalOptions(path: scratch.path + "/no/x", key: scratch.options().key))
+        }
         #expect(missing == .notWritable(path: scratch.path + "/no/x") && missing?.exitCode == 73)
         writeFile(Array("this is no database, and long enough to be looked at as one".utf8), scratch.database)
         guard case .corrupt = await journalError({ try await Journal.open(scratch.options()) }) else {
@@ -123,9 +126,11 @@ struct DurabilityTests {
     func errorTexts() {
         let sqlite = SQLiteError(extendedCode: 1034, message: "disk I/O error", systemCode: 5, operation: "commit")
         let errors: [JournalError] = [
-            .full(path: "p"), .io(sqlite), .locked(path: "p"), .corrupt(path: "p", detail: "d"), .schemaTooNew(found: 2, supported: 1),
+            .full(path: "p"), .io(sqlite), .locked(path: "p"), .corrupt(path: "p", detail: "d"),
+            .schemaTooNew(found: 2, supported: 1),
             .keyMissing("k"), .keyWrong, .keyExposed(path: "p"), .notWritable(path: "p"), .constraint(sqlite),
-            .unsafe(setting: "synchronous", expected: "2", found: "1"), .sealBroken(table: "act", column: "sealed", row: 1), .closed,
+            .unsafe(setting: "synchronous", expected: "2", found: "1"), .sealBroken(table: "act", column: "sealed", row: 1),
+            .closed,
             .fault("f"),
         ]
         for error in errors {

@@ -72,9 +72,9 @@ struct MeasureTests {
         let fixture = try await journal.write { tx in try tx.fixture() }
         print("RssAnon empty: \(anonymousMemory()) kB")
         let filling = try await timed {
-            for block in 0..<100 {
+            for block in 0..<1_000 {
                 try await journal.write { tx in
-                    for number in 1...500 { try tx.sampleItems(try tx.sampleAct(block * 500 + number, fixture)) }
+                    for number in 1...50 { try tx.sampleItems(try tx.sampleAct(block * 50 + number, fixture)) }
                 }
             }
         }
@@ -84,10 +84,12 @@ struct MeasureTests {
         let again = try await Journal.open(scratch.options(ballast: 1 << 20))
         print("RssAnon reopened: \(anonymousMemory()) kB")
         summary("first counts", [try await timed { _ = try await again.read { tx in try tx.counts() } }])
+        print("RssAnon after the first counts: \(anonymousMemory()) kB")
         var times: [String: [Double]] = [:]
         for round in 0..<100 {
             times["counts", default: []].append(try await timed { _ = try await again.read { tx in try tx.counts() } })
-            times["channels", default: []].append(try await timed { _ = try await again.read { tx in try tx.channels(receiver: "phd") } })
+            times["channels", default: []].append(
+                try await timed { _ = try await again.read { tx in try tx.channels(receiver: "phd") } })
             times["nextActs", default: []].append(
                 try await timed { _ = try await again.read { tx in try tx.nextActs(channel: "phd/patient-1", limit: 10) } })
             times["next act and its items", default: []].append(

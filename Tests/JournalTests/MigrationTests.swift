@@ -14,7 +14,8 @@ struct MigrationTests {
         try await journal.write { tx in try tx.sampleAct(1, try tx.fixture()) }
         await journal.close()
         let database = try Database(path: origin.database, busyMilliseconds: 0)
-        try database.execute("\(sql); UPDATE meta SET value = \(minimumReader) WHERE name = 'min_reader'; PRAGMA user_version = 2")
+        try database.execute(
+            "\(sql); UPDATE meta SET value = \(minimumReader) WHERE name = 'min_reader'; PRAGMA user_version = 2")
         writeFile(contents(origin.database), scratch.database)
         writeFile(contents(origin.database + "-wal"), scratch.database + "-wal")
         database.close()
@@ -48,7 +49,8 @@ struct MigrationTests {
     func expanded() async throws {
         let scratch = Scratch()
         try await laterRelease(
-            "ALTER TABLE act ADD COLUMN news INTEGER NOT NULL DEFAULT 7; CREATE TABLE news (id INTEGER PRIMARY KEY)", minimumReader: 1,
+            "ALTER TABLE act ADD COLUMN news INTEGER NOT NULL DEFAULT 7; CREATE TABLE news (id INTEGER PRIMARY KEY)",
+            minimumReader: 1,
             in: scratch)
         let journal = try await Journal.open(scratch.options())
         try await journal.write { tx throws in
@@ -73,22 +75,27 @@ struct MigrationTests {
         try tx.setItem(items[0].id, state: .delivered, reason: "equal", serverReference: "Observation/1/_history/1", at: at(9))
         let dispatch = try tx.insertDispatch(
             receiver: "phd", channel: "phd/patient-1", method: "POST", url: "https://example.org/fhir", headers: [["A", "b"]],
-            body: Array("{}".utf8), entries: items.map { DispatchRecord.Entry(item: $0.id, index: 0) }, memo: ["m": 1], created: at(3))
+            body: Array("{}".utf8), entries: items.map { DispatchRecord.Entry(item: $0.id, index: 0) }, memo: ["m": 1],
+            created: at(3))
         let attempt = try tx.beginAttempt(dispatch: dispatch.id, receiver: "phd", at: clock(4))
         try tx.endAttempt(attempt, outcome: "answered", status: 200, durationMilliseconds: 12, detail: "detail", at: at(5))
         try tx.setChannel(
             ChannelRecord(
-                channel: "phd/patient-1", receiver: "phd", held: .init(code: .signInNeeded, reason: "401", since: at(6)), failures: 2,
+                channel: "phd/patient-1", receiver: "phd", held: .init(code: .signInNeeded, reason: "401", since: at(6)),
+                failures: 2,
                 firstFailure: at(5), lastFailure: at(6), failureKind: "dns"))
         _ = try tx.insertAssignment(
             Assignment(
-                id: 0, device: fixture.device, userIndex: 1, patient: PatientAlias(rawValue: "patient-1"), from: at(0), until: at(99),
+                id: 0, device: fixture.device, userIndex: 1, patient: PatientAlias(rawValue: "patient-1"), from: at(0),
+                until: at(99),
                 recipients: [.init(receiver: "phd", from: at(0))]))
         try tx.insertRefusal(patient: PatientAlias(rawValue: "patient-1"), receiver: nil, at: at(1))
         _ = try tx.insertClockEpoch(
-            device: fixture.device, deviceStart: nil, deviceLatest: LocalDateTime(year: 2026, month: 1, day: 1, hour: 0, minute: 0, second: 0),
+            device: fixture.device, deviceStart: nil,
+            deviceLatest: LocalDateTime(year: 2026, month: 1, day: 1, hour: 0, minute: 0, second: 0),
             coincidence: ClockCoincidence(
-                device: LocalDateTime(year: 2026, month: 1, day: 1, hour: 0, minute: 0, second: 0), hub: clock(1)), origin: .first)
+                device: LocalDateTime(year: 2026, month: 1, day: 1, hour: 0, minute: 0, second: 0), hub: clock(1)), origin: .first
+        )
         try tx.recordSuppressed(frame: held.frame, device: fixture.device, identity: held.identity, act: held.id, at: at(8))
         let purged = try tx.sampleAct(3, fixture)
         try tx.purge(acts: [purged.id], outcome: "delivered", at: at(9))

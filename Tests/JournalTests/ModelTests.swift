@@ -114,7 +114,9 @@ struct ModelTests {
         default:
             let name = "subject \(Int.random(in: 0..<4, using: &dice))"
             if Bool.random(using: &dice) {
-                #expect(try tx.raise(Condition(.quarantine, subject: name, since: now, reason: "r")) == model.conditions.insert(name).inserted)
+                #expect(
+                    try tx.raise(Condition(.quarantine, subject: name, since: now, reason: "r"))
+                        == model.conditions.insert(name).inserted)
             } else {
                 #expect(try tx.clear(.quarantine, subject: name) == (model.conditions.remove(name) != nil))
             }
@@ -129,7 +131,9 @@ struct ModelTests {
                 let expected = model.items.values.count { $0.receiver == receiver && $0.state == state }
                 #expect(counts.items[receiver]?[state] ?? 0 == expected, "\(place)")
                 let found = try tx.items(state: state, receiver: receiver, limit: 500).map(\.id)
-                #expect(found == model.items.filter { $0.value.receiver == receiver && $0.value.state == state }.keys.sorted(), "\(place)")
+                #expect(
+                    found == model.items.filter { $0.value.receiver == receiver && $0.value.state == state }.keys.sorted(),
+                    "\(place)")
             }
             let queue = try tx.nextActs(channel: receiver, limit: 500).map(\.act)
             let numbers = Set(model.items.values.filter { $0.receiver == receiver && $0.state == .waiting }.map(\.act)).sorted()

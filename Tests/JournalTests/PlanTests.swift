@@ -9,7 +9,8 @@ import Vitals
 struct PlanTests {
     /// Tables that grow with the readings: no query of the daily work may walk through one of them.
     private static let growing = [
-        "frame", "act", "reading", "item", "dispatch", "dispatch_entry", "attempt", "tombstone", "suppressed", "transfer", "claim", "audit",
+        "frame", "act", "reading", "item", "dispatch", "dispatch_entry", "attempt", "tombstone", "suppressed", "transfer",
+        "claim", "audit",
         "name",
     ]
 
@@ -30,21 +31,26 @@ struct PlanTests {
             ["SELECT", "UPDATE", "DELETE"].contains($0.prefix { !$0.isWhitespace })
         }
         #expect(statements.count > 70)
-        for sql in statements where !allowed.contains(where: sql.contains) {
+        for sql in statements {
             let plan = try tx.all("EXPLAIN QUERY PLAN " + sql) { row in row.text(3) }
             for step in plan {
                 let words = step.split(separator: " ")
                 let isWalk = words.first == "SCAN" && words.count > 1 && growing.contains(String(words[1]))
                 // The latest rows by row id: a walk that ends after LIMIT rows.
-                let isBounded = sql.contains("FROM audit ORDER BY id DESC LIMIT")
+                let isBounded = sql.contains("ORDER BY id DESC LIMIT") && !plan.contains { $0.contains("TEMP B-TREE") }
                 // max(id) is one step at the end of the table.
                 let isEnd = sql.hasPrefix("SELECT max(id) FROM")
                 // An index of the few open attempts alone.
                 let isPartial = step.contains("attempt_open")
                 // Connections are some thousands a year, and this is asked for only as the disk fills.
-                let isRare = sql.hasPrefix("DELETE FROM transfer")
-                #expect(!isWalk || isBounded || isEnd || isPartial || isRare, "\(sql)\n\(plan)")
-                if sql.contains("SELECT DISTINCT effective") { #expect(!step.contains("TEMP B-TREE"), "\(sql)\n\(plan)") }
+                let isRare =
+                    sql.hasPrefix("DELETE FROM transfer") || sql.contains("transfer WHERE ended IS NULL")
+                    || sql.contains("FROM transfer JOIN frame")
+                let isCount = allowed.contains(where: sql.contains) && step.contains("INDEX")
+                #expect(!isWalk || isCount || isBounded || isEnd || isPartial || isRare, "\(sql)\n\(plan)")
+                if sql.contains("INDEXED BY item_waiting") || sql.contains("GROUP BY") {
+                    #expect(!step.contains("TEMP B-TREE"), "\(sql)\n\(plan)")
+                }
             }
         }
     }
@@ -58,7 +64,8 @@ struct PlanTests {
         _ = try tx.act(frame: 1)
         _ = try tx.act(subject: act.subject.rawValue)
         for filter in [
-            ActFilter(), ActFilter(state: "held"), ActFilter(state: "ready"), ActFilter(device: 1), ActFilter(heldReason: .hubClock),
+            ActFilter(), ActFilter(state: "held"), ActFilter(state: "ready"), ActFilter(device: 1),
+            ActFilter(heldReason: .hubClock),
             ActFilter(boot: BootID(rawValue: "boot-1")), ActFilter(since: at(0)),
         ] { _ = try tx.acts(filter, limit: 5) }
         _ = try tx.undecodedFrames(limit: 5)
@@ -83,7 +90,8 @@ struct PlanTests {
         }
         try tx.setItem(items[0].id, channel: "phd/patient-2")
         let dispatch = try tx.insertDispatch(
-            receiver: "phd", channel: "c", method: "POST", url: "u", headers: [], body: [], entries: [.init(item: items[0].id, index: 0)],
+            receiver: "phd", channel: "c", method: "POST", url: "u", headers: [], body: [],
+            entries: [.init(item: items[0].id, index: 0)],
             memo: nil, created: at(1))
         _ = try tx.openDispatch(item: items[0].id)
         try tx.updateMemo(nil, dispatch: dispatch.id)
@@ -104,6 +112,10 @@ struct PlanTests {
         _ = try tx.auditRecords(limit: 1)
         _ = try tx.verifyChain(from: AuditLink(), limit: 5)
         _ = try tx.counts()
+        try tx.endOpenTransfers(outcome: "restart", at: clock(1))
+        _ = try tx.acts(inTransfer: 1)
+        for state in [nil, "ready", "held"] { _ = try tx.newestActs(state: state, limit: 5) }
+        _ = try tx.openItems(device: 1)
         try tx.purge(acts: [act.id], outcome: "delivered", at: at(9))
     }
 }

@@ -13,7 +13,8 @@ struct QueueTests {
         let journal = try await Journal.open(scratch.options())
         try await journal.write { tx throws in
             let act = try tx.sampleAct(1, try tx.fixture())
-            func insert(_ kind: ItemRecord.Kind = .observation, receiver: String = "phd", target: String = "") throws(JournalError)
+            func insert(_ kind: ItemRecord.Kind = .observation, receiver: String = "phd", target: String = "")
+                throws(JournalError)
                 -> ItemRecord?
             {
                 try tx.insertItem(
@@ -96,7 +97,8 @@ struct QueueTests {
             let dispatch = try tx.insertDispatch(
                 receiver: "phd", channel: "c", method: "POST", url: "https://example.org/fhir",
                 headers: [["Content-Type", "application/fhir+json"], ["Prefer", "return=minimal"]], body: body,
-                entries: items.enumerated().map { DispatchRecord.Entry(item: $1.id, index: $0 + 3) }, memo: ["a": 7], created: at(1))
+                entries: items.enumerated().map { DispatchRecord.Entry(item: $1.id, index: $0 + 3) }, memo: ["a": 7],
+                created: at(1))
             #expect(try tx.dispatch(id: dispatch.id) == dispatch)
             #expect(try tx.openDispatch(item: items[1].id) == dispatch)
             try tx.updateMemo(["b": [1, 2]], dispatch: dispatch.id)
@@ -113,7 +115,8 @@ struct QueueTests {
                 attempt, outcome: "answered", status: 422, durationMilliseconds: 31, detail: "OperationOutcome", at: at(50))
             #expect(try tx.openAttempts().isEmpty)
             let expected = AttemptRecord(
-                id: attempt, dispatch: dispatch.id, receiver: "phd", started: clock(4), ended: at(50), outcome: "answered", status: 422,
+                id: attempt, dispatch: dispatch.id, receiver: "phd", started: clock(4), ended: at(50), outcome: "answered",
+                status: 422,
                 durationMilliseconds: 31, detail: "OperationOutcome")
             #expect(try tx.attempts(dispatch: dispatch.id) == [expected])
             #expect(try tx.attempts(item: items[0].id) == [expected])

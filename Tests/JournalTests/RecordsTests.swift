@@ -68,7 +68,9 @@ struct RecordsTests {
                 sampleFrame(2), device: fixture.device, transfer: fixture.transfer, word: .none, decodeError: "too-short")
             #expect(try tx.frame(id: good)?.frame == sampleFrame(1))
             #expect(try tx.frame(id: good)?.word == .pending)
-            #expect(try tx.lastFrame(device: fixture.device)?.id == bad)
+            #expect(try tx.lastFrame(device: fixture.device) == nil)
+            try tx.setBase([1], frame: good)
+            #expect(try tx.lastFrame(device: fixture.device)?.id == good)
             #expect(try tx.undecodedFrames(limit: 9).map(\.decodeError) == ["too-short"])
             #expect(try tx.counts().undecoded == 1)
             try tx.setDecodeError(nil, frame: bad)
@@ -227,12 +229,16 @@ struct RecordsTests {
         #expect(try await journal.verifyAuditChain())
         try await journal.write { tx throws in
             for number in 1...1_200 {
-                try tx.audit(at: at(Int64(number)), actor: "technician", action: "assign", subject: "act \(number)", detail: "why")
+                try tx.audit(
+                    at: at(Int64(number)), actor: "technician", action: "assign", subject: "act \(number)", detail: "why")
             }
         }
         #expect(try await journal.verifyAuditChain())
         let last = try await journal.read { tx in try tx.auditRecords(limit: 1) }
-        #expect(last == [AuditRecord(id: 1_200, at: at(1_200), actor: "technician", action: "assign", subject: "act 1200", detail: "why")])
+        #expect(
+            last == [
+                AuditRecord(id: 1_200, at: at(1_200), actor: "technician", action: "assign", subject: "act 1200", detail: "why")
+            ])
         for change in ["UPDATE audit SET at = at + 1 WHERE id = 700", "DELETE FROM audit WHERE id = 300"] {
             let error = await journalError {
                 try await journal.write { tx throws in

@@ -76,7 +76,8 @@ struct RetentionTests {
             for number in 0..<3 {
                 let frame = try tx.insertFrame(
                     sampleFrame(1, Int64(number)), device: fixture.device, transfer: fixture.transfer, word: .sent)
-                try tx.recordSuppressed(frame: frame, device: fixture.device, identity: act.identity, act: act.id, at: at(Int64(number)))
+                try tx.recordSuppressed(
+                    frame: frame, device: fixture.device, identity: act.identity, act: act.id, at: at(Int64(number)))
                 frames.append(frame)
             }
             let record = SuppressedRecord(
@@ -162,7 +163,12 @@ struct RetentionTests {
             let empty = try tx.beginTransfer(device: fixture.device, at: clock(1))
             try tx.endTransfer(empty, outcome: "nothing", at: clock(2))
             try tx.endTransfer(fixture.transfer, outcome: "complete", at: clock(2))
-            #expect(try tx.dropTransfers(before: at(3), limit: 9) == 1)
+            // A clock that was read in it is log; what nobody understood is not.
+            let read = try tx.insertFrame(sampleFrame(7), device: fixture.device, transfer: empty, word: .none)
+            let strange = try tx.insertFrame(
+                sampleFrame(8), device: fixture.device, transfer: fixture.transfer, word: .none, decodeError: "x")
+            #expect(try tx.dropTransfers(before: at(3), limit: 9) == 2)
+            #expect(try tx.frame(id: read) == nil && tx.frame(id: strange) != nil)
             #expect(try tx.lastTransfers(device: fixture.device, limit: 9).map(\.id) == [fixture.transfer])
         }
         await journal.close()

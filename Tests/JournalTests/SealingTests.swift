@@ -13,7 +13,8 @@ struct SealingTests {
         var words: [String] = []
         var generator = Generator(seed: 20_261_121)
         mutating func word(_ name: String) -> String {
-            let word = name + String((0..<20).map { _ in "abcdefghijkmnpqrstuvwxyz23456789".randomElement(using: &generator) ?? "x" })
+            let word =
+                name + String((0..<20).map { _ in "abcdefghijkmnpqrstuvwxyz23456789".randomElement(using: &generator) ?? "x" })
             words.append(word)
             return word
         }
@@ -57,7 +58,8 @@ struct SealingTests {
             try tx.endAttempt(attempt, outcome: "answered", status: 200, durationMilliseconds: 1, detail: text, at: at(3))
             try tx.setChannel(
                 ChannelRecord(
-                    channel: channel, receiver: receiver, held: .init(code: .receiverHeld, reason: text, since: at(1)), failures: 1,
+                    channel: channel, receiver: receiver, held: .init(code: .receiverHeld, reason: text, since: at(1)),
+                    failures: 1,
                     failureKind: text))
             try tx.recordSuppressed(frame: frame, device: device.id, identity: identity(4), act: nil, at: at(3))
             _ = try tx.insertAssignment(
@@ -163,12 +165,16 @@ struct SealingTests {
             setenv("CREDENTIALS_DIRECTORY", scratch.path, 1)
             guard try KeySource.systemdCredential(named: "key") == nil else { exit(2) }
             writeFile(Array("0123456789abcdef0123".utf8), scratch.path + "/key", mode: 0o400)
-            guard try KeySource.systemdCredential(named: "key") == .credential(Array("0123456789abcdef0123".utf8)) else { exit(3) }
+            guard try KeySource.systemdCredential(named: "key") == .credential(Array("0123456789abcdef0123".utf8)) else {
+                exit(3)
+            }
             exit(0)
         }
     }
 
-    @Test("R8 rotation wraps the keys anew: the old key opens nothing, ids stay, old values are read, new ones have the new data key")
+    @Test(
+        "R8 rotation: the old key opens nothing, ids stay, old values are read, new ones have the new data key"
+    )
     func r8_rotation() async throws {
         let scratch = Scratch()
         let new = KeySource.credential(Array("another credential, also long enough".utf8))

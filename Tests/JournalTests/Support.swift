@@ -73,7 +73,9 @@ func at(_ milliseconds: Int64) -> Instant { clock(milliseconds).wall }
 
 func sampleMeasurement(_ systolic: Int64 = 127, pulse: Bool = true) -> Measurement {
     var quantities = [
-        Quantity(.systolic, type: .systolic, value: .number(ExactDecimal(mantissa: systolic * 10, exponent: -1)), unit: .millimetreOfMercury),
+        Quantity(
+            .systolic, type: .systolic, value: .number(ExactDecimal(mantissa: systolic * 10, exponent: -1)),
+            unit: .millimetreOfMercury),
         Quantity(.diastolic, type: .diastolic, value: .number(79), unit: .millimetreOfMercury),
         Quantity(.mean, type: .meanArterialPressure, value: .special(.notANumber), unit: .millimetreOfMercury),
     ]
@@ -82,7 +84,8 @@ func sampleMeasurement(_ systolic: Int64 = 127, pulse: Bool = true) -> Measureme
         kind: .bloodPressure, quantities: quantities,
         deviceTime: LocalDateTime(year: 2026, month: 1, day: 2, hour: 8, minute: 43, second: 0), userIndex: 1, statusBits: 4,
         status: [.irregularPulse],
-        projection: StoredProjection(codec: "2a35/1", bytes: [1, 2, 3, UInt8(truncatingIfNeeded: systolic)], distinguishes: true),
+        projection: StoredProjection(
+            codec: "2a35/1", bytes: [1, 2, 3, UInt8(truncatingIfNeeded: systolic)], distinguishes: true),
         warnings: ["reserved bits set"])
 }
 
@@ -113,7 +116,8 @@ extension Transaction {
     ) throws(JournalError) -> ActRecord {
         let milliseconds = Int64(number) * 1_000
         let frame = try insertFrame(
-            sampleFrame(UInt8(truncatingIfNeeded: number), milliseconds), device: fixture.device, transfer: fixture.transfer, word: .sent)
+            sampleFrame(UInt8(truncatingIfNeeded: number), milliseconds), device: fixture.device, transfer: fixture.transfer,
+            word: .sent)
         return try insertAct(
             ActDraft(
                 device: fixture.device, frame: frame, transfer: fixture.transfer, identity: identity(number, ordinal: ordinal),

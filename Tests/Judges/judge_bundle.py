@@ -19,7 +19,13 @@ def main():
         sys.exit(__doc__)
     loaded, asked, bad = judging.rules(), set(), 0
     for path in files:
-        for rule, where, words in judging.judge(loaded, judging.load(path), asked):
+        try:
+            bundle = judging.load(path)
+        except ValueError as error:
+            print(f"{pathlib.Path(path).name}: no JSON, {error}")
+            bad += 1
+            continue
+        for rule, where, words in judging.judge(loaded, bundle, asked):
             print(f"{pathlib.Path(path).name}: {rule} at {where}: {words}")
             bad += 1
     silent = sorted({rule.id for rule in loaded} - asked)

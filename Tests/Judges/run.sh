@@ -57,5 +57,5 @@ judge() {
 judge bundles "$judges/judge_bundle.py" --all-rules "$samples"/*.json
 judge seeded-mistakes "$judges/seeded_mistakes.py" "$samples"
 judge canary "$judges/canary.py"
-judge sekmet-fhir "$judges/sekmet_roundtrip.py" "$samples"/*.json
+judge receiver "$judges/sekmet_roundtrip.py" "$samples"/*.json
 exit $failed

@@ -37,7 +37,7 @@ def main():
             # Half a minute after the epoch, as a board without a clock chip starts.
             world.move_clock(30 - int(time.time()), "unsynchronised", true_offset_seconds=0)
             world.add_cuff("stamped", count=COUNT, seed=seed, interval=300, options=("--live",), start=False)
-            world.add_cuff("bare", count=COUNT, seed=seed + 1, interval=1500, options=("--bare",), start=False)
+            world.add_cuff("bare", count=COUNT, seed=seed + 1, interval=1500, options=("--bare", "--per-link", "1"), start=False)
             world.configure()
             world.start_daemon()
             for name in ("stamped", "bare"):

@@ -75,7 +75,7 @@ class Cases:
         expect("health data in the clear", 78, ["https"], re.sub(r'base = "[^"]*"', 'base = "http://192.0.2.1/fhir"', good))
         expect("an unknown model", 78, ["model", "generic-blood-pressure"], good.replace('model = "generic-blood-pressure"', 'model = "generic-crystal-ball"'))
         expect("two receivers of one name", 78, ["fhir"], good + "\n" + good[good.index("[[receiver]]") : good.index("[receiver.timeouts]")])
-        code, out_, error = self.world.command("config", "check", os.path.join(self.world.directory, "case.toml"))
+        code, out_, error = self.world.command("config", "check", "--config", os.path.join(self.world.directory, "case.toml"))
         self.out.check("config check finds the same: exit 78", code == 78, f"{code}: {out_[-200:]}{error[-200:]}")
         code, out_, error = self.world.command("config", "check", self.world.config)
         self.out.check("config check takes the good one: exit 0", code == 0, f"{code}: {out_[-200:]}{error[-200:]}")
@@ -133,7 +133,7 @@ class Cases:
 
     def places(self):
         good, world = self.good, self.world
-        self.expect("a state directory that cannot be made", (73, 77), ["state"], re.sub(r'state_directory = "[^"]*"', 'state_directory = "/proc/vitalgate"', good))
+        self.expect("a state directory that cannot be made", (73, 77), ["/proc/vitalgate"], re.sub(r'state_directory = "[^"]*"', 'state_directory = "/proc/vitalgate"', good))
         if os.geteuid() == 0 and shutil.which("setpriv"):
             closed = os.path.join(world.directory, "closed")
             os.makedirs(closed, mode=0o555, exist_ok=True)
@@ -170,18 +170,29 @@ class Cases:
         holder.close()
         restore()
 
-        newer = sqlite3.connect(path, isolation_level=None)
-        version = newer.execute("PRAGMA user_version").fetchone()[0]
-        newer.execute("PRAGMA user_version = 99999")
-        newer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        newer.close()
-        for name in os.listdir(world.state):
-            if name.endswith(("-wal", "-shm")):
-                os.unlink(os.path.join(world.state, name))
+        def as_a_later_release(oldest_reader):
+            """As a later release would leave the database: a schema of its own, and who may still read it."""
+            later = sqlite3.connect(path, isolation_level=None)
+            version = later.execute("PRAGMA user_version").fetchone()[0]
+            later.execute(f"PRAGMA user_version = {version + 1}")
+            later.execute("UPDATE meta SET value = ? WHERE name = 'min_reader'", (oldest_reader(version),))
+            later.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            later.close()
+            for name in os.listdir(world.state):
+                if name.endswith(("-wal", "-shm")):
+                    os.unlink(os.path.join(world.state, name))
+            return version
+
+        version = as_a_later_release(lambda version: version + 1)
         before = digest(path)
         self.expect("a database of a later release", 78, ["schema|release"])
         self.out.check("a database of a later release is left untouched", digest(path) == before)
         self.out.note(f"this release writes schema {version}")
+        restore()
+        as_a_later_release(lambda version: version)
+        world.start_daemon()
+        self.out.check("a database of the next release that this one may still read opens", bool(world.operation("status")))
+        world.stop_daemon()
         restore()
 
         with open(path, "r+b") as file:

@@ -121,7 +121,7 @@ def main():
                 world.wait_confirmed("cuff", COUNT, 60)
                 time.sleep(3)
                 outputs = []
-                for command in (["status"], ["devices", "list"], ["outbox", "list"], ["audit"], ["doctor"]):
+                for command in (["status"], ["outbox", "list"], ["audit"], ["doctor"]):
                     code, text, error = world.command(*command, "--socket", world.control) if command != ["doctor"] else world.command(
                         "doctor", "--config", world.config)
                     path = os.path.join(directory, f"command-{command[0]}.out")

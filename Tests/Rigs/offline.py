@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Thirty days offline, ten readings a day, then a server that refuses half the time: all delivered, none twice.
 
-The hub's clock is scripted and moves on by a day every half second; the cuff's clock moves with it. The receiver is not there. After
+The hub's clock is scripted and moves on by a day every half second; the cuffs' clocks move with it. The receiver is not there. After
 300 readings it appears and answers every other request with 429 or 503, and cuts some connections after it stored what they brought.
 What a month of failed attempts leaves in the database is printed.
 
@@ -18,6 +18,8 @@ import report
 import rig
 
 PER_DAY = 10
+#: A household: so many cuffs, each with a patient of its own, share the ten.
+CUFFS = 5
 DAY = 86400
 
 
@@ -34,15 +36,19 @@ def main():
         try:
             world.add_receiver(start=False)
             world.move_clock(-arguments.days * DAY, "ntp")
-            world.add_cuff("cuff", count=count, seed=seed, interval=50, options=("--live", "--script", world.script), start=False)
+            names = [f"cuff-{number}" for number in range(1, CUFFS + 1)]
+            for number, name in enumerate(names):
+                world.add_cuff(name, count=count // CUFFS, seed=seed + number, interval=200, options=("--live", "--script", world.script), start=False)
             world.configure()
             world.start_daemon()
-            world.assign("cuff")
-            world.start_cuff("cuff")
+            for name in names:
+                world.assign(name, patient=f"patient-of-{name}")
+                world.start_cuff(name)
             for day in range(1, arguments.days + 1):
-                world.wait_confirmed("cuff", day * PER_DAY, 60)
+                for name in names:
+                    world.wait_confirmed(name, day * PER_DAY // CUFFS, 60)
                 world.move_clock((day - arguments.days) * DAY, "ntp")
-            out.check(f"{count} readings of {arguments.days} days were taken while offline", len(world.confirmed("cuff")) == count)
+            out.check(f"{count} readings of {arguments.days} days were taken while offline", sum(len(world.confirmed(name)) for name in names) == count)
             readings = world.operation("readings", limit=rig.MOST)
             days = {reading["effective"][:10] for reading in readings if reading.get("effective")}
             out.check("their times lie on as many days", len(days) >= arguments.days, len(days))

@@ -5,7 +5,7 @@ The rigs use it where the readings must be chosen (marked values, a pace, hundre
 simulator: nothing here is shared with the Swift code. It keeps each record until its indication was confirmed and sends what was not
 confirmed again on the next link, as real cuffs do.
 
-    peripheral.py --socket PATH --ledger FILE --count N [--interval MS] [--seed N] [--frames FILE | --live] [--script FILE]
+    peripheral.py --socket PATH --ledger FILE --count N [--interval MS] [--seed N] [--frames FILE | --live | --bare] [--per-link N] [--script FILE]
 
 `--live` stamps each record when it is taken (with `--bare` not at all), `--script` names the file that moves the hub's clock: the cuff's
 clock moves with it.
@@ -33,6 +33,7 @@ PRIMARY, CHARACTERISTIC, CCCD = 0x2800, 0x2803, 0x2902
 READABLE, WRITABLE, INDICATES = 0x02, 0x08, 0x20
 #: How long a server waits for a confirmation before the link counts as dead (Core 5.4, vol. 3, part F, 3.3.3).
 TRANSACTION_SECONDS = 30
+HANG_UP_SECONDS = 0.5
 
 
 def now_as_date_time(at=None):
@@ -190,6 +191,7 @@ class Cuff:
             if arguments.frames else list(frames(arguments.count, arguments.seed)))
         self.interval = arguments.interval / 1000
         self.wall = Wall(arguments.script)
+        self.per_link = arguments.per_link
         self.live, self.bare = arguments.live, arguments.bare
         self.stamped = set()
         self.server = Server(arguments.serial or f"RIG{arguments.seed:06d}", self.wall)
@@ -226,13 +228,16 @@ class Cuff:
         self.server.subscribed = False
         self.server.mtu = 23
         outstanding = None  # since when an indication waits for its confirmation
-        while True:
-            if outstanding is None and self.server.subscribed and self.due():
+        told, leaving = 0, None
+        while leaving is None or time.monotonic() < leaving:
+            if outstanding is None and leaving is None and self.server.subscribed and self.due():
                 self.account("sent")
                 link.send(struct.pack("<BH", INDICATION, self.server.measurement) + self.records[self.done])
                 outstanding = time.monotonic()
             wait = 0.5
-            if outstanding is None and self.server.subscribed and self.done < len(self.records):
+            if leaving is not None:
+                wait = 0.05
+            elif outstanding is None and self.server.subscribed and self.done < len(self.records):
                 wait = min(wait, max(0, self.began + self.done * self.interval - time.monotonic()))
             if not select.select([link], [], [], wait)[0]:
                 if outstanding is not None and time.monotonic() - outstanding > TRANSACTION_SECONDS:
@@ -245,7 +250,11 @@ class Cuff:
                 if outstanding is not None:
                     self.account("confirmed")
                     self.done += 1
+                    told += 1
                     outstanding = None
+                    if told == self.per_link:
+                        # A cuff hangs up when it has told all; not before the hub had time to look at its clock.
+                        leaving = time.monotonic() + HANG_UP_SECONDS
                 continue
             answer = self.server.answer(pdu)
             if answer is not None:
@@ -274,6 +283,7 @@ def main():
     parser.add_argument("--live", action="store_true")
     parser.add_argument("--bare", action="store_true")
     parser.add_argument("--script")
+    parser.add_argument("--per-link", type=int, help="hang up after so many records")
     Cuff(parser.parse_args()).run()
 
 

@@ -190,6 +190,8 @@ class Rig:
         self.starts = 0
 
     def __enter__(self):
+        # A rig that is told to stop ends its processes too.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         return self
 
     def __exit__(self, *_):

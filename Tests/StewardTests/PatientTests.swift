@@ -82,7 +82,9 @@ private func decide(
         #expect(decide(time, user: 2, users: .indexed, [one, two]) == .bound(two))
         #expect(decide(time, user: 3, users: .indexed, [one, two]) == .held(.unassigned))
         #expect(decide(time, user: nil, users: .indexed, [one, two]) == .held(.noUserIndex))
-        #expect(decide(time, user: nil, users: .indexed, [anna]) == .held(.noUserIndex))
+        // Nobody has a slot: the whole device's only user is meant. As soon as anybody has one, nobody is.
+        #expect(decide(time, user: nil, users: .indexed, [anna]) == .bound(anna))
+        #expect(decide(time, user: nil, users: .indexed, [anna, two]) == .held(.noUserIndex))
         #expect(decide(time, user: 1, users: .indexed, [anna]) == .bound(anna))
         // The slot's own assignment before the whole device's.
         #expect(decide(time, user: 2, users: .indexed, [anna, two]) == .bound(two))
@@ -171,7 +173,9 @@ private func decide(
                 userIndex: user, users: users, assignments: assignments, verification: .none, guest: .none)
             guard case .bound(let assignment) = decision else { continue }
             #expect(assignment.covers(instant, userIndex: user), "seed \(generator.seed)")
-            #expect(users == .single || user != nil, "seed \(generator.seed)")
+            #expect(users != .shared || user != nil, "seed \(generator.seed)")
+            let hasSlots = assignments.contains { $0.userIndex != nil }
+            #expect(users != .indexed || user != nil || !hasSlots, "seed \(generator.seed)")
             // Nobody else's assignment for the very slot covers the moment too.
             let others = assignments.filter {
                 $0.patient != assignment.patient && $0.userIndex == assignment.userIndex && $0.covers(instant, userIndex: user)

@@ -1,7 +1,8 @@
 import FHIR
 import Vitals
 
-/// Names of the HL7 Personal Health Devices IG 2.0.0 (FHIR R4), `http://hl7.org/fhir/uv/phd`, and of the base vital-signs profiles.
+/// Names of the HL7 Personal Health Devices IG 2.0.0 (FHIR R4), `http://hl7.org/fhir/uv/phd`, and of the base vital-signs
+/// profiles.
 enum PHD {
     static let profile = "http://hl7.org/fhir/uv/phd/StructureDefinition/"
     static let base = "http://hl7.org/fhir/StructureDefinition/"
@@ -53,7 +54,8 @@ extension PHDObservationCode {
 
     static let bloodPressure = PHDObservationCode(
         .bloodPressure, "MDC_PRESS_BLD_NONINV",
-        loinc: [loinc("85354-9", "Blood pressure panel with all children optional")], baseProfile: "bp", unit: .millimetreOfMercury)
+        loinc: [loinc("85354-9", "Blood pressure panel with all children optional")], baseProfile: "bp",
+        unit: .millimetreOfMercury)
     static let systolic = PHDObservationCode(
         .systolic, "MDC_PRESS_BLD_NONINV_SYS", loinc: [loinc("8480-6", "Systolic blood pressure")], unit: .millimetreOfMercury)
     static let diastolic = PHDObservationCode(

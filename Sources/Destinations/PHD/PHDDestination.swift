@@ -5,8 +5,8 @@ public import Vitals
 
 /// Any FHIR R4 server that takes the HL7 Personal Health Devices IG 2.0.0: one transaction with conditional creates.
 ///
-/// Everything in it is created only where it does not exist, under an identifier of its own, so a request that is sent twice takes
-/// effect once. The patient is referred to by the logical id that the receiver gave; no Patient resource is sent.
+/// Everything in it is created only where it does not exist, under an identifier of its own, so a request that is sent twice
+/// takes effect once. The patient is referred to by the logical id that the receiver gave; no Patient resource is sent.
 public struct PHDDestination: Destination {
     public let settings: ReceiverSettings
 
@@ -148,7 +148,9 @@ public struct PHDDestination: Destination {
         }
     }
 
-    public func verdict(onReconciliation outcome: HTTPOutcome, of item: Int64, in draft: DispatchDraft, now: Instant) -> DispatchVerdict {
+    public func verdict(onReconciliation outcome: HTTPOutcome, of item: Int64, in draft: DispatchDraft, now: Instant)
+        -> DispatchVerdict
+    {
         FHIRTransactionVerdict(draft: draft, now: now).verdict(onReconciliation: outcome, of: item)
     }
 }

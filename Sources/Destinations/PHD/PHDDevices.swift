@@ -46,8 +46,11 @@ struct PHDDeviceEntry {
             manufacturer: identity.manufacturer?.trimmed, serialNumber: identity.serialNumber?.trimmed,
             modelNumber: identity.modelNumber?.trimmed,
             type: R4.CodeableConcept(PHD.coding(MDC(65_573), "MDC_MOC_VMS_MDS_SIMP"), text: "Personal health device"),
-            // Bluetooth devices name no version of their specialisation; the transcoding white paper maps them to version 1 of it.
-            specializations: [R4.Device.Specialization(PHD.concept(act.specialization, act.specialization.profileName), version: "1")],
+            // Bluetooth devices name no version of their specialisation; the transcoding white paper maps them to version 1 of
+            // it.
+            specializations: [
+                R4.Device.Specialization(PHD.concept(act.specialization, act.specialization.profileName), version: "1")
+            ],
             versions: Self.versions(identity))
     }
 
@@ -141,7 +144,8 @@ extension [UInt8] {
 }
 
 extension String {
-    /// Without spaces and NULs at its ends, which many devices send; FHIR allows no empty strings, so `nil` where nothing is left.
+    /// Without spaces and NULs at its ends, which many devices send; FHIR allows no empty strings, so `nil` where nothing is
+    /// left.
     fileprivate var trimmed: String? {
         let isPadding: (UInt8) -> Bool = { $0 == UInt8(ascii: " ") || $0 == 0 || $0 == UInt8(ascii: "\t") }
         guard let start = utf8.firstIndex(where: { !isPadding($0) }), let end = utf8.lastIndex(where: { !isPadding($0) }) else {

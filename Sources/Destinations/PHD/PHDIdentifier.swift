@@ -3,8 +3,8 @@ public import Vitals
 /// The conditional-create identifier of the PHD IG 2.0.0, by its normative text:
 /// `device-patient-type-timestamp-duration-supplemental`.
 ///
-/// The examples inside the IG still show the form of 1.x (a calendar timestamp), and DK Core's the one with value and unit; neither
-/// matches the text. One published example of the text itself is wrong by 33 s.
+/// The examples inside the IG still show the form of 1.x (a calendar timestamp), and DK Core's the one with value and unit;
+/// neither matches the text. One published example of the text itself is wrong by 33 s.
 public enum PHDIdentifier {
     /// The identifier's value; `nil` where the device has no system id or address, or gave no valid time of its own.
     ///

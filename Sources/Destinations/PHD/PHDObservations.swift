@@ -192,7 +192,8 @@ struct PHDObservations {
         let hub = coincidence.hub.measuredTime
         // The device's clock has no zone: the hub's offset at that moment makes it comparable.
         let face = MeasuredTime(
-            Instant(seconds: coincidence.device.secondsSince1970 - Int64(hub.offsetMinutes) * 60), offsetMinutes: hub.offsetMinutes)
+            Instant(seconds: coincidence.device.secondsSince1970 - Int64(hub.offsetMinutes) * 60),
+            offsetMinutes: hub.offsetMinutes)
         let name = StableUUID.text("clock", device.reference, face.description, hub.description)
         return Entry(
             entry: PHDEntry(
@@ -232,8 +233,8 @@ struct PHDObservations {
         return extensions
     }
 
-    /// Our own identifier always; the IG's where the device's time makes one and no other reading holds it. The conditional create
-    /// goes by the IG's where there is one, so that another gateway's upload of the same reading is found too.
+    /// Our own identifier always; the IG's where the device's time makes one and no other reading holds it. The conditional
+    /// create goes by the IG's where there is one, so that another gateway's upload of the same reading is found too.
     private func identity(
         of id: SubjectID, type: MDC, supplemental: [MDC]
     ) -> (entry: PHDEntry, identifiers: [R4.Identifier]) {
@@ -242,7 +243,8 @@ struct PHDObservations {
         var search = FHIRSearch.identifier(system: OwnIdentifier.system, value: "urn:uuid:" + id.rawValue)
         if !due.claimedIdentifier, !act.measurement.isDeviceClockUnset,
             let value = PHDIdentifier.value(
-                device: act.device, patientID: patientID, type: type, time: act.measurement.deviceTime, supplemental: supplemental)
+                device: act.device, patientID: patientID, type: type, time: act.measurement.deviceTime, supplemental: supplemental
+            )
         {
             identifiers.append(R4.Identifier(system: PHD.identifierSystem, value: value))
             search = FHIRSearch.identifier(system: PHD.identifierSystem, value: value)

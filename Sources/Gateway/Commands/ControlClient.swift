@@ -57,12 +57,13 @@ struct ControlClient {
                 remedy: "Run the command as root or as a member of the group vitalgate.", exitCode: 77)
         }
         let loop = try EventLoop.made("vg-control")
-        defer { loop.stop() }
         let client = HTTPClient(settings: HTTPClientSettings(unixSocket: path), loop: loop)
         let outcome = await client.send(
             HTTPRequest(
                 .post, "http://127.0.0.1/v1/\(operation.name)", headers: [HTTPHeader("content-type", "application/json")],
                 body: operation.parameters.bytes))
+        await client.close()
+        loop.stop()
         switch outcome {
         case .notSent(let failure), .unknown(let failure): throw unreachable("Nobody answers at \(path) (\(failure.message)).")
         case .answered(let response):

@@ -8,14 +8,15 @@ struct ConvertCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "convert", abstract: "A decoded reading to what a receiver would be sent. Nothing is sent.",
         discussion: """
-            READING.json is what `vitalgate decode --json` prints, one object or one a line; - is standard input. Printed is the \
-            request's body, byte for byte, one a line.
+            READING.json is what `vitalgate decode --json` prints, one object or one a line; - is standard input. Printed is \
+            the request's body, byte for byte, one a line.
 
-            An object may have a member "device" with manufacturer, modelNumber, serialNumber, firmwareRevision, hardwareRevision, \
-            softwareRevision, systemID (16 hex digits), address (AA:BB:CC:DD:EE:FF) and udi. What the profile requires and nobody \
-            says is sent as unknown (the data-absent-reason extension); a device without systemID, address and serialNumber has an \
-            unknown identifier. Without --patient the subject is Patient/unassigned. A device time is taken as local time; without \
-            one the time is now. With --config the rounding of the first receiver of that kind holds.
+            An object may have a member "device" with manufacturer, modelNumber, serialNumber, firmwareRevision, \
+            hardwareRevision, softwareRevision, systemID (16 hex digits), address (AA:BB:CC:DD:EE:FF) and udi. What the \
+            profile requires and nobody says is sent as unknown (the data-absent-reason extension); a device without \
+            systemID, address and serialNumber has an unknown identifier. Without --patient the subject is \
+            Patient/unassigned. A device time is taken as local time; without one the time is now. With --config the \
+            rounding of the first receiver of that kind holds.
 
             Ends with 64 for a destination that this release does not have, and with 65 for a reading that cannot be converted.
             """)
@@ -33,7 +34,8 @@ struct ConvertCommand: AsyncParsableCommand {
             let zone = LibcZone()
             let time = try receiptTime(zone)
             let gateway = GatewayIdentity(
-                systemID: HubIdentity.systemID(try hub()), instance: HubIdentity.instance ?? "00000000-0000-8000-8000-000000000000",
+                systemID: HubIdentity.systemID(try hub()),
+                instance: HubIdentity.instance ?? "00000000-0000-8000-8000-000000000000",
                 softwareVersion: Daemon.version)
             for json in try readings() {
                 let body: [UInt8]
@@ -56,14 +58,16 @@ struct ConvertCommand: AsyncParsableCommand {
     private func unusable(_ why: String, _ kind: DestinationKind) -> OperationError {
         OperationError(
             "The reading cannot be converted for \(kind.rawValue).", why: why,
-            remedy: "Give a result as `vitalgate decode --json` prints it, and a patient id of letters, digits, - and .", exitCode: 65)
+            remedy: "Give a result as `vitalgate decode --json` prints it, and a patient id of letters, digits, - and .",
+            exitCode: 65)
     }
 
     private func chosenDestination() throws(OperationError) -> (DestinationKind, any Destination) {
         let names = DestinationKind.allCases.map(\.rawValue).joined(separator: ", ")
         guard let kind = DestinationKind(rawValue: destination) else {
             throw OperationError(
-                "There is no destination \(destination).", why: "the destinations are \(names)", remedy: "Choose --destination phd.",
+                "There is no destination \(destination).", why: "the destinations are \(names)",
+                remedy: "Choose --destination phd.",
                 exitCode: 64)
         }
         guard let built = kind.destination(try settings(kind)) else {
@@ -90,7 +94,8 @@ struct ConvertCommand: AsyncParsableCommand {
         var table = RoundingTable.standard
         let receiver = try configuration()?.receivers.first { $0.kind.rawValue == kind.rawValue }
         for rule in receiver?.rounding ?? [] { table.rules[rule.unit] = .init(converted: rule.converted, sent: rule.sent) }
-        return ReceiverSettings(name: kind.rawValue, kind: kind, baseURL: receiver?.base ?? "https://receiver.invalid", rounding: table)
+        return ReceiverSettings(
+            name: kind.rawValue, kind: kind, baseURL: receiver?.base ?? "https://receiver.invalid", rounding: table)
     }
 
     private func receiptTime(_ zone: LibcZone) throws(OperationError) -> MeasuredTime {

@@ -176,6 +176,7 @@ struct Checkup {
             case .notSent(let failure), .unknown(let failure):
                 checks.append(.init(name, .failed, "\(failure.kind.rawValue): \(failure.message)", remedy(for: failure.kind)))
             }
+            await client.close()
             loop.stop()
         }
         if configuration.receivers.isEmpty {

@@ -80,6 +80,7 @@ struct DaemonParts {
         let radio = try EventLoop.made("vg-radio")
         let (receivers, receiverLoops) = try Self.receivers(configuration)
         let courier = Courier(journal: journal, receivers: receivers, clock: clock) { EventLog.note($0, logger) }
+        let alarm = SpaceAlarm()
         let intake = Intake(
             journal: journal, catalogue: catalogue, clock: clock, zone: zone,
             settings: IntakeSettings(
@@ -90,6 +91,7 @@ struct DaemonParts {
         ) { event in
             EventLog.note(event, logger)
             if event.isWork { courier.ring() }
+            if case .commitRefused(_, _, isFull: true) = event { alarm.ring() }
         }
         let gate = IntakeGate()
         let roster = Roster(
@@ -102,7 +104,7 @@ struct DaemonParts {
             clock: clock, journal: journal, desk: intake.desk, courier: courier,
             patience: .seconds(Int64(configuration.clock.unsynchronisedMinutes) * 60), logger: logger)
         housekeeping = Housekeeping(
-            journal: journal, storage: configuration.storage, gate: gate, clock: clock, logger: logger)
+            journal: journal, storage: configuration.storage, gate: gate, alarm: alarm, clock: clock, logger: logger)
         operations = Operations(
             journal: journal, courier: courier, desk: intake.desk, roster: roster, catalogue: catalogue, clock: clock, zone: zone)
         loops = [radio] + receiverLoops

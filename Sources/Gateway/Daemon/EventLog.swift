@@ -16,7 +16,7 @@ enum EventLog {
         case .kept(let device, let reason): logger.note(.info, "frame kept", .device(device), .reason(reason))
         case .confirmed(let device): logger.note(.info, "word sent", .device(device))
         case .suppressed(let device): logger.note(.info, "duplicate suppressed", .device(device))
-        case .commitRefused(let device, let reason):
+        case .commitRefused(let device, let reason, _):
             logger.note(.error, "commit refused", .device(device), .reason(reason))
         case .clockRead(let device, let ahead):
             logger.note(.info, "device clock read", .device(device), .reason(ahead.map { "hub ahead by \($0.milliseconds / 1000) s" } ?? "unset"))

@@ -6,6 +6,7 @@ import Journal
 import Logging
 import ServiceLifecycle
 import Steward
+import Synchronization
 import Vitals
 
 /// Tells the service manager that the daemon lives: only when every loop and the journal have answered within half the watchdog's
@@ -104,15 +105,36 @@ struct ClockWatch: Service {
     }
 }
 
+/// Rung when a write failed for want of space, so that housekeeping looks at once.
+final class SpaceAlarm: Sendable {
+    private let isRung = Mutex(false)
+    private let bell = Doorbell()
+
+    func ring() {
+        isRung.withLock { $0 = true }
+        bell.ring()
+    }
+
+    func take() -> Bool {
+        isRung.withLock { isRung in
+            defer { isRung = false }
+            return isRung
+        }
+    }
+
+    func wait(atMost duration: Duration) async { await bell.wait(atMost: duration) }
+}
+
 /// Retention and the disk-full order (R9).
 struct Housekeeping: Service {
     let journal: Journal
     let storage: Configuration.Storage
     let gate: IntakeGate
+    let alarm: SpaceAlarm
     let clock: any Clock
     let logger: Logger
 
-    /// While the disk has room: retention runs in days, and a disk does not fill up faster than that can be seen.
+    /// While the disk has room: retention runs in days, and a disk that fills up suddenly rings the alarm.
     private static let calm = Duration.seconds(600)
     /// While it is short: room may come back any moment, and devices wait.
     private static let pressed = Duration.seconds(2)
@@ -125,10 +147,10 @@ struct Housekeeping: Service {
                 limits: .init(
                     low: Int64(storage.lowMegabytes) << 20, full: Int64(storage.fullMegabytes) << 20,
                     ballast: Int64(storage.ballastMegabytes) << 20),
-                isBallastHeld: true)
+                isBallastHeld: await journal.reserve == .held)
             while !Task.isCancelled {
                 await look(&pressure)
-                try? await Task.sleep(for: pressure.level == .ok ? Self.calm : Self.pressed)
+                await alarm.wait(atMost: pressure.level == .ok ? Self.calm : Self.pressed)
             }
         }
     }
@@ -136,21 +158,23 @@ struct Housekeeping: Service {
     private func look(_ pressure: inout StoragePressure) async {
         let now = clock.now()
         do throws(JournalError) {
-            let report = try await journal.storage()
-            var actions = pressure.observe(freeBytes: Int64(clamping: report.freeBytes))
-            if await journal.reserve != .held { actions += pressure.writeFailedForSpace() }
-            if now.isSynchronised {
-                let period = Duration.seconds(Int64(storage.retentionDeliveredDays) * 86_400)
-                try await purge(before: now.wall - period, at: now)
+            let free = Int64(clamping: try await journal.storage().freeBytes)
+            if now.isSynchronised { try await purge(at: now) }
+            var actions = alarm.take() ? pressure.writeFailedForSpace() : pressure.observe(freeBytes: free)
+            while !actions.isEmpty {
+                let action = actions.removeFirst()
+                logger.note(.warning, "storage", .code(action))
+                actions += try await take(action, &pressure, free: free, at: now)
             }
-            for action in actions { try await take(action, at: now) }
             try await tell(pressure, at: now)
         } catch {
             logger.note(.error, "housekeeping failed", .reason(error.what))
         }
     }
 
-    private func purge(before: Instant, at now: ClockReading) async throws(JournalError) {
+    /// Past retention only: what a receiver has and the programme still wants on the hub is kept to the last.
+    private func purge(at now: ClockReading) async throws(JournalError) {
+        let before = now.wall - .seconds(Int64(storage.retentionDeliveredDays) * 86_400)
         var purged = 0
         while case let count = try await journal.purgeDelivered(before: before, limit: Self.piece, at: now.wall), count > 0 {
             purged += count
@@ -158,21 +182,20 @@ struct Housekeeping: Service {
         if purged > 0 { logger.note(.info, "delivered readings past retention purged", .count(purged)) }
     }
 
-    private func take(_ action: StoragePressure.Action, at now: ClockReading) async throws(JournalError) {
-        logger.note(.warning, "storage", .code(action))
+    /// - Returns: what follows from how it went.
+    private func take(
+        _ action: StoragePressure.Action, _ pressure: inout StoragePressure, free: Int64, at now: ClockReading
+    ) async throws(JournalError) -> [StoragePressure.Action] {
         switch action {
-        case .purgeDelivered:
-            // Past retention only: what a receiver has and the programme still wants on the hub is kept to the last.
-            let period = Duration.seconds(Int64(storage.retentionDeliveredDays) * 86_400)
-            try await purge(before: now.wall - period, at: now)
-        case .dropLogs:
-            _ = try await journal.write { tx in try tx.dropTransfers(before: now.wall, limit: 1_000) }
-        case .dropAttemptDetail:
-            _ = try await journal.write { tx in try tx.dropAttemptDetail(before: now.wall, limit: 1_000) }
-        case .releaseBallast, .restoreBallast: try await journal.checkpoint()
+        case .purgeDelivered: if now.isSynchronised { try await purge(at: now) }
+        case .dropLogs: _ = try await journal.write { tx in try tx.dropTransfers(before: now.wall, limit: 1_000) }
+        case .dropAttemptDetail: _ = try await journal.write { tx in try tx.dropAttemptDetail(before: now.wall, limit: 1_000) }
+        case .releaseBallast: try await journal.releaseReserve()
+        case .restoreBallast: return pressure.ballastRestored(await journal.restoreReserve() == .held, freeBytes: free)
         case .stopConfirming, .stopConnecting: gate.close()
         case .resumeConfirming, .resumeConnecting: gate.open()
         }
+        return []
     }
 
     private func tell(_ pressure: StoragePressure, at now: ClockReading) async throws(JournalError) {
@@ -180,9 +203,9 @@ struct Housekeeping: Service {
         // A full disk may not take the condition itself: the gate is closed all the same, and `status` asks for free space anew.
         try await journal.write { tx in
             for other in [Condition.Code.storageLow, .storageFull] where other != code { try tx.clear(other, subject: "hub") }
-            if let code {
-                try tx.raise(Condition(code, subject: "hub", since: now.wall, reason: "The state directory's disk is \(code == .storageFull ? "full" : "nearly full")."))
-            }
+            guard let code else { return }
+            let state = code == .storageFull ? "full" : "nearly full"
+            try tx.raise(Condition(code, subject: "hub", since: now.wall, reason: "The state directory's disk is \(state)."))
         }
     }
 }

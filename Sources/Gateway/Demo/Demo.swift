@@ -25,6 +25,8 @@ final class Demo {
     private var commits: [Int] = []
     private var deliveries: [Int] = []
     private var committed = 0
+    private var isDaemonReady = false
+    private var isWaiting = false
     private var delivered: Set<String> = []
     private var names: [Int: String] = [:]
 
@@ -148,11 +150,8 @@ final class Demo {
 
     private func startDaemon() async throws(OperationError) {
         daemon = try ChildProcess(["run", "--config", directory + "/vitalgate.toml", "--log", "json"], log: daemonLog.path)
-        var isReady = false
-        try await wait("the daemon to be ready") {
-            isReady = isReady || follow().contains("daemon ready")
-            return isReady
-        }
+        isDaemonReady = false
+        try await wait("the daemon to be ready") { isDaemonReady }
         say("   the daemon is ready")
     }
 
@@ -161,7 +160,7 @@ final class Demo {
             say("   \(device.name): \(device.about)")
             var arguments = [
                 "simulate", device.kind, "--scenario", device.scenario, "--socket", "\(directory)/\(device.name).sock", "--ledger",
-                "\(directory)/\(device.name).ledger", "--seed", "\(device.name.utf8.reduce(7) { $0 &* 31 &+ Int($1) & 0xFFFF })",
+                "\(directory)/\(device.name).ledger", "--seed", "\(device.name.utf8.reduce(7) { ($0 * 31 + Int($1)) % 1_000_003 })",
             ]
             if let count = device.count { arguments += ["--count", "\(count)"] }
             if let count = device.recordsPerLink { arguments += ["--per-link", "\(count)"] }
@@ -203,22 +202,19 @@ final class Demo {
 
     // MARK: Following
 
-    /// Reads what the daemon said since the last time, tells it, and returns its messages.
-    @discardableResult
-    private func follow() -> [String] {
-        var messages: [String] = []
+    /// Reads what the daemon said since the last time, and tells it.
+    private func follow() {
         for line in daemonLog.lines() {
             guard let record = try? JSON(parsing: line), let message = record["message"]?.string else { continue }
-            messages.append(message)
             tell(message, record)
         }
-        return messages
     }
 
     private func tell(_ message: String, _ record: JSON) {
         let device = number(record["device"]).flatMap { names[$0] } ?? "device"
         let reading = record["reading"]?.string.map { String($0.prefix(8)) } ?? ""
         switch message {
+        case "daemon ready": isDaemonReady = true
         case "frame committed":
             committed += 1
             let microseconds = number(record["microseconds"]) ?? 0
@@ -229,12 +225,15 @@ final class Demo {
         case "duplicate suppressed": say("   \(device): sent again, suppressed")
         case "device clock set": say("   \(device): its clock was set")
         case "item delivered":
+            isWaiting = false
             if let id = record["reading"]?.string { delivered.insert(id) }
             if let took = number(record["milliseconds"]) { deliveries.append(took) }
             say("   reading \(reading) delivered")
         case "item quarantined": say("   reading \(reading) quarantined: \(record["reason"]?.string ?? "")")
         case "item uncertain": say("   reading \(reading): outcome unknown")
-        case "channel waits": say("   the receiver is not reached (\(record["reason"]?.string ?? "")): readings wait")
+        case "channel waits":
+            if !isWaiting { say("   the receiver is not reached (\(record["reason"]?.string ?? "")): readings wait") }
+            isWaiting = true
         default: break
         }
     }

@@ -12,14 +12,16 @@ public enum ATTFailure: Error, Hashable, Sendable {
 
 /// The central's side of one ATT bearer, as a value: what comes in, what goes out, no socket.
 ///
-/// One request is under way at a time and the others wait in order (Core Vol 3 Part F 3.3.2). An indication is handed up with a token and
-/// confirmed only when the caller says so (R1). Requests of the peer are answered as a server without attributes would. Whatever bytes
-/// arrive, nothing traps: what is no PDU is reported and counted.
+/// One request is under way at a time and the others wait in order (Core Vol 3 Part F 3.3.2). An indication is handed up with a
+/// token and confirmed only when the caller says so (R1). Requests of the peer are answered as a server without attributes would.
+/// Whatever bytes arrive, nothing traps: what is no PDU is reported and counted.
 public struct ATTClient: Sendable {
-    /// Core Vol 3 Part F 3.3.3: "a transaction not completed within 30 seconds shall time out", and no more PDUs may follow on that bearer.
+    /// Core Vol 3 Part F 3.3.3: "a transaction not completed within 30 seconds shall time out", and no more PDUs may follow on
+    /// that bearer.
     public static let transactionTimeout = Duration.seconds(30)
 
-    /// The longest attribute value is 512 octets (Core Vol 3 Part F 3.2.9), so that with opcode, handle and offset no PDU needs more.
+    /// The longest attribute value is 512 octets (Core Vol 3 Part F 3.2.9), so that with opcode, handle and offset no PDU needs
+    /// more.
     public static let preferredMTU: UInt16 = 517
 
     public struct RequestID: Hashable, Sendable { fileprivate let number: Int }
@@ -126,8 +128,8 @@ public struct ATTClient: Sendable {
 
     /// Gives the word for an indication (R1).
     ///
-    /// A server has one indication outstanding. Should a peer have sent several nonetheless, one confirmation goes out when all may be
-    /// confirmed: a second one could be taken for the word on a record that has yet to come.
+    /// A server has one indication outstanding. Should a peer have sent several nonetheless, one confirmation goes out when all
+    /// may be confirmed: a second one could be taken for the word on a record that has yet to come.
     public mutating func confirm(_ id: IndicationID, at now: MonotonicTime) -> [Event] {
         guard let index = unconfirmed.firstIndex(where: { $0.id == id }) else { return [] }
         unconfirmed[index].mayConfirm = true
@@ -166,9 +168,12 @@ public struct ATTClient: Sendable {
             .readMultipleRequest, .readByGroupTypeRequest, .writeRequest, .prepareWriteRequest, .executeWriteRequest:
             return answer(pdu)
         case .errorResponse(let request, _, _):
-            guard case .waiting(let pending, let work, request, _) = state else { return malformed(.unexpected(opcode: bytes[0])) }
+            guard case .waiting(let pending, let work, request, _) = state else {
+                return malformed(.unexpected(opcode: bytes[0]))
+            }
             return advance(pending, work, with: pdu, at: now)
-        case .mtuResponse, .findInformationResponse, .findByTypeValueResponse, .readByTypeResponse, .readResponse, .readBlobResponse,
+        case .mtuResponse, .findInformationResponse, .findByTypeValueResponse, .readByTypeResponse, .readResponse,
+            .readBlobResponse,
             .readMultipleResponse, .readByGroupTypeResponse, .writeResponse, .prepareWriteResponse, .executeWriteResponse:
             // A response's opcode is its request's plus one.
             guard case .waiting(let pending, let work, let request, _) = state, request + 1 == bytes[0] else {
@@ -202,7 +207,9 @@ public struct ATTClient: Sendable {
 
     private mutating func receiveIndication(_ handle: UInt16, _ value: [UInt8], at now: MonotonicTime) -> [Event] {
         // Sent again before our confirmation left, and only now looked at: still the same one. The next one comes after it.
-        if let last = lastConfirmed, now < last.at, let again = last.what.first(where: { $0.handle == handle && $0.value == value }) {
+        if let last = lastConfirmed, now < last.at,
+            let again = last.what.first(where: { $0.handle == handle && $0.value == value })
+        {
             return [.repeated(again.id)]
         }
         if let again = unconfirmed.first(where: { $0.handle == handle && $0.value == value }) { return [.repeated(again.id)] }
@@ -251,10 +258,13 @@ public struct ATTClient: Sendable {
             let discovery = ATTDiscovery()
             guard case .ask(let pdu) = discovery.step else { return [] }
             return send(pdu, for: pending, .discovery(discovery), at: now)
-        case .read(let handle): return send(.readRequest(handle: handle), for: pending, .reading(handle: handle, value: []), at: now)
+        case .read(let handle):
+            return send(.readRequest(handle: handle), for: pending, .reading(handle: handle, value: []), at: now)
         case .write(let handle, let value):
             // Opcode and handle leave mtu - 3 for the value.
-            if value.count <= mtu - 3 { return send(.writeRequest(handle: handle, value: value), for: pending, .writing, at: now) }
+            if value.count <= mtu - 3 {
+                return send(.writeRequest(handle: handle, value: value), for: pending, .writing, at: now)
+            }
             return prepare(pending, handle, value, from: 0, at: now)
         }
     }
@@ -308,7 +318,8 @@ public struct ATTClient: Sendable {
     ) -> [Event] {
         guard part.count >= mtu - 1, value.count < 512 else { return finish(pending, .success(.value(value)), at: now) }
         return send(
-            .readBlobRequest(handle: handle, offset: UInt16(clamping: value.count)), for: pending, .reading(handle: handle, value: value),
+            .readBlobRequest(handle: handle, offset: UInt16(clamping: value.count)), for: pending,
+            .reading(handle: handle, value: value),
             at: now)
     }
 

@@ -1,7 +1,7 @@
 /// How all services, characteristics and their client configurations are found, one request after the other.
 ///
-/// Source: Core Vol 3 Part G 4.4.1 (primary services), 4.6.1 (characteristics), 4.7.1 (descriptors). Descriptors are looked for only where a
-/// characteristic notifies or indicates: the window of a cuff is short.
+/// Source: Core Vol 3 Part G 4.4.1 (primary services), 4.6.1 (characteristics), 4.7.1 (descriptors). Descriptors are looked for
+/// only where a characteristic notifies or indicates: the window of a cuff is short.
 struct ATTDiscovery {
     private enum Stage {
         case services(from: UInt16)

@@ -1,7 +1,7 @@
 /// Why a server refused a request: the error code of an ATT Error Response.
 ///
-/// Core Vol 3 Part F 3.4.1.1, table 3.4; 0x80 to 0x9F are the application's own (a characteristic's specification names them), 0xE0 to
-/// 0xFF the common profile codes of the Core Specification Supplement, Part B.
+/// Core Vol 3 Part F 3.4.1.1, table 3.4; 0x80 to 0x9F are the application's own (a characteristic's specification names them),
+/// 0xE0 to 0xFF the common profile codes of the Core Specification Supplement, Part B.
 public struct ATTErrorCode: RawRepresentable, Hashable, Sendable {
     public let rawValue: UInt8
     public init(rawValue: UInt8) { self.rawValue = rawValue }

@@ -6,7 +6,8 @@ extension ATTPDU {
         var body = Body(bytes)
         switch opcode {
         case .errorResponse:
-            self = .errorResponse(request: try body.octet(), handle: try body.word(), code: ATTErrorCode(rawValue: try body.octet()))
+            self = .errorResponse(
+                request: try body.octet(), handle: try body.word(), code: ATTErrorCode(rawValue: try body.octet()))
         case .mtuRequest: self = .mtuRequest(try body.word())
         case .mtuResponse: self = .mtuResponse(try body.word())
         case .findInformationRequest: self = .findInformationRequest(try body.range())
@@ -19,7 +20,8 @@ extension ATTPDU {
         case .readByTypeResponse:
             let length = Int(try body.octet(atLeast: 2))
             self = .readByTypeResponse(
-                try body.list(of: length, { (part) throws(ATTError) in HandleValue(handle: try part.word(), value: part.rest()) }))
+                try body.list(of: length, { (part) throws(ATTError) in HandleValue(handle: try part.word(), value: part.rest()) })
+            )
         case .readRequest: self = .readRequest(handle: try body.word())
         case .readResponse: self = .readResponse(body.rest())
         case .readBlobRequest: self = .readBlobRequest(handle: try body.word(), offset: try body.word())
@@ -102,7 +104,9 @@ private struct Body {
     /// A UUID to the end of the PDU, 2 or 16 octets.
     mutating func uuid() throws(ATTError) -> BluetoothUUID {
         let count = left
-        guard let uuid = BluetoothUUID(littleEndian: bytes[position..<limit]) else { throw short("a UUID of 2 or 16, not \(count)") }
+        guard let uuid = BluetoothUUID(littleEndian: bytes[position..<limit]) else {
+            throw short("a UUID of 2 or 16, not \(count)")
+        }
         position = limit
         return uuid
     }

@@ -1,5 +1,5 @@
-/// What carries the PDUs of one connected device: an L2CAP socket in production, a socket pair with a simulated peripheral in demo and
-/// tests. The same bytes cross it.
+/// What carries the PDUs of one connected device: an L2CAP socket in production, a socket pair with a simulated peripheral in
+/// demo and tests. The same bytes cross it.
 public protocol Bearer: Sendable {
     /// Hands one PDU to the link, in the order of the calls.
     ///

@@ -40,7 +40,9 @@ public enum BluetoothUUID: Hashable, Sendable {
             guard let number = UInt16(digits, radix: 16) else { return nil }
             self = .short(number)
         case 32:
-            guard let high = UInt64(digits.prefix(16), radix: 16), let low = UInt64(digits.suffix(16), radix: 16) else { return nil }
+            guard let high = UInt64(digits.prefix(16), radix: 16), let low = UInt64(digits.suffix(16), radix: 16) else {
+                return nil
+            }
             self.init(high: high, low: low)
         default: return nil
         }
@@ -51,7 +53,8 @@ public enum BluetoothUUID: Hashable, Sendable {
         switch self {
         case .short(let number): [UInt8(truncatingIfNeeded: number), UInt8(truncatingIfNeeded: number >> 8)]
         case .long(let high, let low):
-            (0..<8).map { UInt8(truncatingIfNeeded: low >> ($0 * 8)) } + (0..<8).map { UInt8(truncatingIfNeeded: high >> ($0 * 8)) }
+            (0..<8).map { UInt8(truncatingIfNeeded: low >> ($0 * 8)) }
+                + (0..<8).map { UInt8(truncatingIfNeeded: high >> ($0 * 8)) }
         }
     }
 

@@ -1,5 +1,5 @@
-/// Where a server keeps its attributes: what discovery finds, kept with the bond so that a device that indicates right after the link is
-/// up is understood before anything was asked.
+/// Where a server keeps its attributes: what discovery finds, kept with the bond so that a device that indicates right after the
+/// link is up is understood before anything was asked.
 ///
 /// It holds until the server indicates Service Changed, its database hash differs, or a handle turns out not to exist.
 public struct HandleMap: Hashable, Sendable {
@@ -82,9 +82,9 @@ public enum HandleMapError: Error, Hashable, Sendable {
     case truncated(offset: Int)
 }
 
-/// Layout, version 1: `01 | hash length (0 or 16) | hash | services u16 | services...`; a service is `UUID | first u16 | last u16 |
-/// characteristics u16 | characteristics...`; a characteristic is `UUID | properties | value u16 | configuration u16 (0: none)`; a UUID is
-/// its length (2 or 16) and its octets. Little-endian.
+/// Layout, version 1: `01 | hash length (0 or 16) | hash | services u16 | services...`; a service is `UUID | first u16 | last u16
+/// | characteristics u16 | characteristics...`; a characteristic is `UUID | properties | value u16 | configuration u16 (0:
+/// none)`; a UUID is its length (2 or 16) and its octets. Little-endian.
 extension HandleMap {
     private static let version: UInt8 = 1
 
@@ -136,7 +136,9 @@ extension HandleMap {
                 let value = try word()
                 let configuration = try word()
                 service.characteristics.append(
-                    Characteristic(type: type, properties: properties, value: value, configuration: configuration == 0 ? nil : configuration))
+                    Characteristic(
+                        type: type, properties: properties, value: value, configuration: configuration == 0 ? nil : configuration)
+                )
             }
             services.append(service)
         }

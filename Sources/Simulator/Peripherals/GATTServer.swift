@@ -49,7 +49,8 @@ struct GATTServer {
         let handle = UInt16(attributes.count + 2)
         let declaration = [properties.rawValue, UInt8(truncatingIfNeeded: handle), UInt8(truncatingIfNeeded: handle >> 8)]
         attributes.append(
-            Attribute(type: .characteristicDeclaration, value: declaration + type.littleEndian, isReadable: true, isWritable: false))
+            Attribute(
+                type: .characteristicDeclaration, value: declaration + type.littleEndian, isReadable: true, isWritable: false))
         attributes.append(
             Attribute(
                 type: type, value: value, isReadable: properties.contains(.read),
@@ -57,7 +58,8 @@ struct GATTServer {
         if !properties.isDisjoint(with: [.notify, .indicate]) {
             attributes.append(
                 Attribute(
-                    type: .clientCharacteristicConfiguration, value: [0, 0], isReadable: true, isWritable: true, characteristic: type))
+                    type: .clientCharacteristicConfiguration, value: [0, 0], isReadable: true, isWritable: true,
+                    characteristic: type))
         }
         extendGroup()
     }
@@ -184,7 +186,9 @@ struct GATTServer {
 
     private func readByGroupType(_ range: HandleRange, _ type: BluetoothUUID) -> ATTPDU? {
         let list = within(range).filter { $0.attribute.type == type }
-            .map { ATTPDU.GroupValue(range: HandleRange($0.handle, $0.attribute.groupEnd ?? $0.handle), value: $0.attribute.value) }
+            .map {
+                ATTPDU.GroupValue(range: HandleRange($0.handle, $0.attribute.groupEnd ?? $0.handle), value: $0.attribute.value)
+            }
         let some = alike(list, head: 2) { 4 + $0.value.count }
         return some.isEmpty ? nil : .readByGroupTypeResponse(some)
     }

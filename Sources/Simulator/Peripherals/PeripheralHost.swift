@@ -125,7 +125,8 @@ actor PeripheralHost {
     }
 
     private func listen(_ path: String) throws(PeripheralError) -> Int32 {
-        let listener = socket(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
+        let listener = socket(
+            AF_UNIX, Int32(SOCK_SEQPACKET.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
         guard listener >= 0 else { throw .system(call: "socket", subject: path, code: errno) }
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)

@@ -3,7 +3,8 @@ import Vitals
 
 /// A simulated device, decided without a socket: a GATT server that follows its script.
 ///
-/// It keeps a record until it was confirmed, sends one indication at a time, and repeats one that stays unconfirmed for 30 s (scaled).
+/// It keeps a record until it was confirmed, sends one indication at a time, and repeats one that stays unconfirmed for 30 s
+/// (scaled).
 struct PeripheralMachine {
     enum Action: Hashable {
         case send([UInt8])
@@ -44,6 +45,7 @@ struct PeripheralMachine {
     /// The memory.
     private var kept: [SimulatedRecord]
     private var sentOnLink = 0
+    private var hubWasHeard = false
     private var outstanding: (what: Outstanding, since: MonotonicTime)?
     private var answers: [[UInt8]] = []
     private var reporting = false
@@ -75,6 +77,7 @@ struct PeripheralMachine {
         server.linkBegan()
         queue = kept
         sentOnLink = 0
+        hubWasHeard = false
         outstanding = nil
         answers = []
         reporting = !script.waitsForRequest
@@ -92,6 +95,7 @@ struct PeripheralMachine {
     mutating func receive(_ pdu: [UInt8], at now: MonotonicTime, localTime: LocalDateTime) -> [Action] {
         guard case .up = link else { return [] }
         link = .up(lastHeard: now)
+        hubWasHeard = true
         var actions: [Action] = []
         let face = face(at: localTime)
         let events = server.receive(pdu) { PeripheralAttributes.clockValue(of: $0, face: face) }
@@ -139,7 +143,8 @@ struct PeripheralMachine {
 
     /// Nothing more is to be said on this link.
     private var isFinished: Bool {
-        outstanding == nil && answers.isEmpty && stream.isEmpty && (queue.isEmpty || sentOnLink >= script.recordsPerLink)
+        hubWasHeard && outstanding == nil && answers.isEmpty && stream.isEmpty
+            && (queue.isEmpty || sentOnLink >= script.recordsPerLink)
     }
 
     // MARK: Speaking

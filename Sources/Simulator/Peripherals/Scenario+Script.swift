@@ -46,7 +46,8 @@ extension Scenario {
             // 17.6/10.9 kPa, mean 13.1: 176, 109 and 131 with the exponent -1, as cuffs in kPa send them.
             keep([
                 BloodPressureMeasurement(
-                    isKilopascal: true, systolic: SFloat(bits: 0xF0B0), diastolic: SFloat(bits: 0xF06D), mean: SFloat(bits: 0xF083),
+                    isKilopascal: true, systolic: SFloat(bits: 0xF0B0), diastolic: SFloat(bits: 0xF06D),
+                    mean: SFloat(bits: 0xF083),
                     timeStamp: minutes(before: now, 0), pulseRate: 71)
             ])
         case .cuffNaNMean:
@@ -166,8 +167,8 @@ enum CapturedFrames {
         [
             0xDE, 0xF6, 0xF4, 0x16, 0xF3, 0xFF, 0x07, 0xE4, 0x07, 0x01, 0x14, 0x08, 0x2B, 0x00, 0xB2, 0xF2, 0x01, 0x80, 0x00,
         ],
-        // derdilla/blood-pressure-monitor-fl, ble_measurement_data_test.dart: Beurer BM85. A user id that the flags do not announce,
-        // pulse and status big-endian, mean 0.
+        // derdilla/blood-pressure-monitor-fl, ble_measurement_data_test.dart: Beurer BM85. A user id that the flags do not
+        // announce, pulse and status big-endian, mean 0.
         [
             0x56, 0x6A, 0x00, 0x47, 0x00, 0x00, 0x00, 0xEA, 0x07, 0x08, 0x0B, 0x12, 0x1F, 0x00, 0x00, 0x3F, 0x00, 0x00, 0x00,
         ],

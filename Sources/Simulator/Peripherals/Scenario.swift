@@ -24,8 +24,10 @@ extension Scenario {
     public static let cuffKilopascal = Scenario("kilopascal", .cuff, "pressures in kPa")
     public static let cuffNaNMean = Scenario("nan-mean", .cuff, "no mean pressure: NaN, as Omron sends it")
     public static let cuffTwoUsers = Scenario("two-users", .cuff, "records of two users, and one of an unknown user")
-    public static let cuffStatusBits = Scenario("status-bits", .cuff, "irregular pulse and body movement, told in the status field")
-    public static let cuffLostBefore = Scenario("link-lost-before-confirmation", .cuff, "the link breaks before the confirmation can come")
+    public static let cuffStatusBits = Scenario(
+        "status-bits", .cuff, "irregular pulse and body movement, told in the status field")
+    public static let cuffLostBefore = Scenario(
+        "link-lost-before-confirmation", .cuff, "the link breaks before the confirmation can come")
     public static let cuffLostAfter = Scenario(
         "link-lost-after-confirmation", .cuff, "the link breaks after the first of three confirmations")
     public static let cuffGarbage = Scenario("garbage", .cuff, "bytes that are no PDUs, requests to the hub, then a reading")
@@ -39,10 +41,12 @@ extension Scenario {
 
     // Oximeters.
     public static let oximeterSpot = Scenario("spot", .oximeter, "one spot-check")
-    public static let oximeterStored = Scenario("stored", .oximeter, "five stored spot-checks, sent when the control point is asked")
+    public static let oximeterStored = Scenario(
+        "stored", .oximeter, "five stored spot-checks, sent when the control point is asked")
     public static let oximeterEmpty = Scenario("empty", .oximeter, "an empty memory: the control point answers so")
     public static let oximeterClockUnset = Scenario("clock-unset", .oximeter, "a spot-check that says that its clock is not set")
-    public static let oximeterStream = Scenario("stream", .oximeter, "a stream that the device declares fully qualified in the end")
+    public static let oximeterStream = Scenario(
+        "stream", .oximeter, "a stream that the device declares fully qualified in the end")
     public static let oximeterStreamMedian = Scenario(
         "stream-median", .oximeter, "a stream, unstable and then steady, that the device never qualifies")
     public static let oximeterFingerOut = Scenario("finger-out", .oximeter, "a stream without a finger: no reading")
@@ -50,9 +54,12 @@ extension Scenario {
     public static let oximeterGenerated = Scenario("generated", .oximeter, "as many different spot-checks as are asked for")
 
     public static let all: [Scenario] = [
-        cuffLive, cuffStored, cuffResendAll, cuffClockUnset, cuffWrongYear, cuffNoTimestamp, cuffKilopascal, cuffNaNMean, cuffTwoUsers,
-        cuffStatusBits, cuffLostBefore, cuffLostAfter, cuffGarbage, cuffUndecodable, cuffIntermediate, cuffNoReading, cuffCaptured,
-        cuffDateTime, cuffClockRefused, cuffGenerated, oximeterSpot, oximeterStored, oximeterEmpty, oximeterClockUnset, oximeterStream,
+        cuffLive, cuffStored, cuffResendAll, cuffClockUnset, cuffWrongYear, cuffNoTimestamp, cuffKilopascal, cuffNaNMean,
+        cuffTwoUsers,
+        cuffStatusBits, cuffLostBefore, cuffLostAfter, cuffGarbage, cuffUndecodable, cuffIntermediate, cuffNoReading,
+        cuffCaptured,
+        cuffDateTime, cuffClockRefused, cuffGenerated, oximeterSpot, oximeterStored, oximeterEmpty, oximeterClockUnset,
+        oximeterStream,
         oximeterStreamMedian, oximeterFingerOut, oximeterCaptured, oximeterGenerated,
     ]
 

@@ -4,8 +4,8 @@ import Glibc
 
 /// A simulated cuff or oximeter that speaks real ATT PDUs on the other end of a socket: for the demo, tests and technicians.
 ///
-/// It keeps a record until it was confirmed, as the real ones do, and "advertises" by listening on a named Unix `SOCK_SEQPACKET` socket
-/// while it holds something that it has not told. The same seed makes the same device with the same records.
+/// It keeps a record until it was confirmed, as the real ones do, and "advertises" by listening on a named Unix `SOCK_SEQPACKET`
+/// socket while it holds something that it has not told. The same seed makes the same device with the same records.
 public struct SimulatedPeripheral: Sendable {
     public enum Kind: String, Hashable, Sendable, CaseIterable {
         case cuff, oximeter
@@ -69,7 +69,8 @@ public struct SimulatedPeripheral: Sendable {
         let machine = PeripheralMachine(
             kind: kind, script: script, identity: identity, speed: options.speed, linger: options.linger)
         host = PeripheralHost(
-            machine: machine, loop: loop, ledger: try options.ledger.map { path throws(PeripheralError) in try Ledger(path: path) },
+            machine: machine, loop: loop,
+            ledger: try options.ledger.map { path throws(PeripheralError) in try Ledger(path: path) },
             localTime: options.localTime, endsWhenDelivered: options.endsWhenDelivered)
     }
 

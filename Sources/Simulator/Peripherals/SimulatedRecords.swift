@@ -1,7 +1,8 @@
 import Protocols
 import Vitals
 
-/// A stream of numbers that a seed determines: SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014).
+/// A stream of numbers that a seed determines: SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators",
+/// 2014).
 struct SeededGenerator: RandomNumberGenerator {
     private var state: UInt64
 
@@ -16,7 +17,8 @@ struct SeededGenerator: RandomNumberGenerator {
     }
 }
 
-/// Makes the records of a simulated device: plausible values from a seed, each a minute after the one before it, so that all differ.
+/// Makes the records of a simulated device: plausible values from a seed, each a minute after the one before it, so that all
+/// differ.
 struct RecordFactory {
     private var generator: SeededGenerator
     /// The stamp of the next record, on the device's own clock; `nil` leaves records without a stamp.
@@ -45,7 +47,8 @@ struct RecordFactory {
         // The usual estimate of a cuff's mean: a third of the way up from the diastolic.
         return BloodPressureMeasurement(
             systolic: SFloat(bits: UInt16(systolic)), diastolic: SFloat(bits: UInt16(diastolic)),
-            mean: SFloat(bits: UInt16(diastolic + (systolic - diastolic) / 3)), timeStamp: nextStamp(), pulseRate: number(52...96),
+            mean: SFloat(bits: UInt16(diastolic + (systolic - diastolic) / 3)), timeStamp: nextStamp(),
+            pulseRate: number(52...96),
             userID: userID, status: status)
     }
 
@@ -57,7 +60,8 @@ struct RecordFactory {
     }
 
     mutating func sample(status: UInt16, sensorStatus: UInt32 = 0) -> [UInt8] {
-        PulseOximeterContinuous(spo2: number(95...98), pulseRate: number(60...72), status: status, sensorStatus: sensorStatus).encoded
+        PulseOximeterContinuous(spo2: number(95...98), pulseRate: number(60...72), status: status, sensorStatus: sensorStatus)
+            .encoded
     }
 }
 

@@ -8,12 +8,13 @@ import ServiceLifecycle
 /// A simulated FHIR R4 server on 127.0.0.1, for demo, tests and technicians, that fails as it is told.
 ///
 /// It does: transactions and batches with conditional creates, references between entries and by search; create with
-/// If-None-Exist, read, search by identifier, _id, subject and patient, update with If-Match, JSON Patch; metadata; a bearer token;
-/// OperationOutcome for every error. Faults: ``ReceiverFault``, set beforehand or at run time by `POST /$fault`
+/// If-None-Exist, read, search by identifier, _id, subject and patient, update with If-Match, JSON Patch; metadata; a bearer
+/// token; OperationOutcome for every error. Faults: ``ReceiverFault``, set beforehand or at run time by `POST /$fault`
 /// (``ReceiverFaultPlan/init(_:)``); `GET /$state` counts.
 ///
-/// It does not: validate against profiles, keep history, delete, page, sort, search by value, check that a reference's target exists,
-/// speak TLS or XML, or remember anything after its end. That it takes a Bundle proves little; a real server has to take it too.
+/// It does not: validate against profiles, keep history, delete, page, sort, search by value, check that a reference's target
+/// exists, speak TLS or XML, or remember anything after its end. That it takes a Bundle proves little; a real server has to take
+/// it too.
 public struct FHIRReceiver: Sendable {
     public struct Options: Sendable {
         /// 0 for any free port.
@@ -64,8 +65,8 @@ public struct FHIRReceiver: Sendable {
                 onListening("http://127.0.0.1:\(channel.localAddress?.port ?? 0)\(basePath)")
             },
             logger: logger)
-        // Not by cancellation: Hummingbird 2.28 then drops connections that were accepted and not yet handled, and NIO traps on those
-        // (seen). So the group has a task of its own, and our cancellation asks it to close in good order.
+        // Not by cancellation: Hummingbird 2.28 then drops connections that were accepted and not yet handled, and NIO traps on
+        // those (seen). So the group has a task of its own, and our cancellation asks it to close in good order.
         let (ending, end) = AsyncStream<Never>.makeStream()
         let group = ServiceGroup(
             configuration: .init(

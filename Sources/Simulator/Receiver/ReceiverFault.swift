@@ -8,7 +8,8 @@ public enum ReceiverFault: Hashable, Sendable {
     case status(Int, retryAfter: Int? = nil)
     /// A transaction fails whole with 422 because of this entry (0-based); in a batch this entry alone fails.
     case entryFails(Int)
-    /// 200, the other entries stored, and this entry (0-based) refused with 422 inside: what a transaction must not do, and some do.
+    /// 200, the other entries stored, and this entry (0-based) refused with 422 inside: what a transaction must not do, and some
+    /// do.
     case entryRefused(Int)
     /// Never answers. `stored`: it did what was asked first.
     case hang(stored: Bool)

@@ -15,8 +15,8 @@ public struct ReceiverLedgerError: Error, Hashable, Sendable, CustomStringConver
 /// {"kind":"request","number":7,"method":"POST","path":"","entries":3,"status":200,"written":3}
 /// ```
 ///
-/// `status` is absent where no answer was given; `fault` names the one that struck. Each line is one write before the answer, so whoever has the answer finds the line;
-/// nothing is synced: it outlives a killed process, not a power cut.
+/// `status` is absent where no answer was given; `fault` names the one that struck. Each line is one write before the answer, so
+/// whoever has the answer finds the line; nothing is synced: it outlives a killed process, not a power cut.
 final class ReceiverLedger: Sendable {
     private let descriptor: Int32
 

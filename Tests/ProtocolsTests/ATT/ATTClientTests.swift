@@ -58,7 +58,8 @@ import Vitals
         let value = (0..<40).map { UInt8($0) }
         let (write, first) = client.submit(.write(handle: 5, value: value), at: start)
         #expect(first == [.send(.prepareWriteRequest(handle: 5, offset: 0, value: Array(value[..<18])))])
-        let second = client.receive(ATTPDU.prepareWriteResponse(handle: 5, offset: 0, value: Array(value[..<18])).bytes, at: start)
+        let second = client.receive(
+            ATTPDU.prepareWriteResponse(handle: 5, offset: 0, value: Array(value[..<18])).bytes, at: start)
         #expect(second == [.send(.prepareWriteRequest(handle: 5, offset: 18, value: Array(value[18..<36])))])
         _ = client.receive(ATTPDU.prepareWriteResponse(handle: 5, offset: 18, value: Array(value[18..<36])).bytes, at: start)
         let last = client.receive(ATTPDU.prepareWriteResponse(handle: 5, offset: 36, value: Array(value[36...])).bytes, at: start)
@@ -113,7 +114,8 @@ import Vitals
     func circularDiscovery() {
         var client = ATTClient()
         let (id, _) = client.submit(.discover, at: start)
-        _ = client.receive(ATTPDU.readByGroupTypeResponse([.init(range: HandleRange(1, 6), value: [0x10, 0x18])]).bytes, at: start)
+        _ = client.receive(
+            ATTPDU.readByGroupTypeResponse([.init(range: HandleRange(1, 6), value: [0x10, 0x18])]).bytes, at: start)
         let again = client.receive(
             ATTPDU.readByGroupTypeResponse([.init(range: HandleRange(1, 6), value: [0x10, 0x18])]).bytes, at: start)
         #expect(again == [.answered(id, .failure(.badResponse))])
@@ -139,7 +141,9 @@ import Vitals
         guard case .indicated(let id, _, _) = try #require(client.receive([0x1D, 0x12, 0x00, 1], at: start).first) else { return }
         #expect(client.receive([0x1D, 0x12, 0x00, 1], at: start) == [.repeated(id)])
         // Another one while the first is unconfirmed, against the specification: no word until both may have it.
-        guard case .indicated(let other, _, _) = try #require(client.receive([0x1D, 0x12, 0x00, 2], at: start).first) else { return }
+        guard case .indicated(let other, _, _) = try #require(client.receive([0x1D, 0x12, 0x00, 2], at: start).first) else {
+            return
+        }
         #expect(client.confirm(id, at: start).isEmpty)
         #expect(client.confirm(other, at: start) == [.send(.confirmation), .confirmed([id, other])])
     }
@@ -157,27 +161,31 @@ import Vitals
         }
     }
 
-    @Test("The small server side", arguments: [
-        ([0x02, 0x17, 0x00], [0x03, 0x05, 0x02]),
-        ([0x04, 0x01, 0x00, 0xFF, 0xFF], [0x01, 0x04, 0x01, 0x00, 0x0A]),
-        ([0x06, 0x01, 0x00, 0xFF, 0xFF, 0x00, 0x28, 0x05, 0x18], [0x01, 0x06, 0x01, 0x00, 0x0A]),
-        ([0x08, 0x00, 0x00, 0xFF, 0xFF, 0x03, 0x28], [0x01, 0x08, 0x00, 0x00, 0x01]),
-        ([0x10, 0x01, 0x00, 0xFF, 0xFF, 0x00, 0x28], [0x01, 0x10, 0x01, 0x00, 0x0A]),
-        ([0x0A, 0x03, 0x00], [0x01, 0x0A, 0x03, 0x00, 0x01]),
-        ([0x12, 0x03, 0x00, 0x01], [0x01, 0x12, 0x03, 0x00, 0x01]),
-        ([0x18, 0x01], [0x19]),
-        ([0x20, 0x01], [0x01, 0x20, 0x00, 0x00, 0x06]),
-        ([0x08, 0x01], [0x01, 0x08, 0x00, 0x00, 0x04]),
-    ] as [([UInt8], [UInt8])])
+    @Test(
+        "The small server side",
+        arguments: [
+            ([0x02, 0x17, 0x00], [0x03, 0x05, 0x02]),
+            ([0x04, 0x01, 0x00, 0xFF, 0xFF], [0x01, 0x04, 0x01, 0x00, 0x0A]),
+            ([0x06, 0x01, 0x00, 0xFF, 0xFF, 0x00, 0x28, 0x05, 0x18], [0x01, 0x06, 0x01, 0x00, 0x0A]),
+            ([0x08, 0x00, 0x00, 0xFF, 0xFF, 0x03, 0x28], [0x01, 0x08, 0x00, 0x00, 0x01]),
+            ([0x10, 0x01, 0x00, 0xFF, 0xFF, 0x00, 0x28], [0x01, 0x10, 0x01, 0x00, 0x0A]),
+            ([0x0A, 0x03, 0x00], [0x01, 0x0A, 0x03, 0x00, 0x01]),
+            ([0x12, 0x03, 0x00, 0x01], [0x01, 0x12, 0x03, 0x00, 0x01]),
+            ([0x18, 0x01], [0x19]),
+            ([0x20, 0x01], [0x01, 0x20, 0x00, 0x00, 0x06]),
+            ([0x08, 0x01], [0x01, 0x08, 0x00, 0x00, 0x04]),
+        ] as [([UInt8], [UInt8])])
     func serverSide(_ request: [UInt8], _ answer: [UInt8]) {
         var client = ATTClient()
         let sent = client.receive(request, at: start).compactMap { if case .send(let pdu) = $0 { pdu.bytes } else { nil } }
         #expect(sent == [answer])
     }
 
-    @Test("Commands are never answered, stray answers are counted", arguments: [
-        [0x52, 0x01, 0x00], [0xD2, 0x01], [0x41, 0x00], [0x0B, 0x01], [0x01, 0x0A, 0x00, 0x00, 0x01], [0x21],
-    ] as [[UInt8]])
+    @Test(
+        "Commands are never answered, stray answers are counted",
+        arguments: [
+            [0x52, 0x01, 0x00], [0xD2, 0x01], [0x41, 0x00], [0x0B, 0x01], [0x01, 0x0A, 0x00, 0x00, 0x01], [0x21],
+        ] as [[UInt8]])
     func silent(_ bytes: [UInt8]) {
         var client = ATTClient()
         let sent = client.receive(bytes, at: start).contains { if case .send = $0 { true } else { false } }
@@ -198,7 +206,9 @@ import Vitals
     func randomPDUs() {
         for _ in 0..<300 {
             var client = ATTClient()
-            _ = client.submit([.discover, .exchangeMTU, .read(handle: 3), .write(handle: 3, value: [UInt8](repeating: 1, count: 60))].randomElement() ?? .discover, at: start)
+            _ = client.submit(
+                [.discover, .exchangeMTU, .read(handle: 3), .write(handle: 3, value: [UInt8](repeating: 1, count: 60))]
+                    .randomElement() ?? .discover, at: start)
             for _ in 0..<60 {
                 let opcode = ATTPDU.Opcode.allCases.randomElement()?.rawValue ?? 0
                 let bytes = [opcode] + (0..<Int.random(in: 0...24)).map { _ in UInt8.random(in: 0...8) }

@@ -4,7 +4,7 @@ import Devices
 import EventLoop
 import Glibc
 import Protocols
-import Simulator
+import Synchronization
 import Testing
 import Vitals
 
@@ -16,7 +16,8 @@ import Vitals
         id: "simulated-cuff", name: "Simulated cuff", driver: .bloodPressure, match: .init(), specialization: MDC(528_391),
         acknowledges: .confirmation, clock: .init(read: 0x2A2B, write: 0x2A2B), users: .indexed, records: .unsent)
     static let oximeter = Model(
-        id: "simulated-oximeter", name: "Simulated oximeter", driver: .pulseOximeter, match: .init(), specialization: MDC(528_388),
+        id: "simulated-oximeter", name: "Simulated oximeter", driver: .pulseOximeter, match: .init(),
+        specialization: MDC(528_388),
         acknowledges: .confirmation, clock: .init(read: 0x2A2B, write: 0x2A2B), records: .racp,
         stream: .init(resultFlags: [.fullyQualified, .validated]))
 
@@ -29,8 +30,10 @@ import Vitals
     }
 
     /// Plays a scenario on a named socket to its end: the hub connects whenever the device advertises.
+    ///
+    /// Streams run fast; cuffs leave a busy machine six seconds for a confirmation before they repeat.
     static func play(_ scenario: Scenario, count: Int = 10, recordsPerLink: Int = .max) async throws -> Run {
-        let name = "/tmp/vg-\(getpid())-\(scenario.kind.rawValue)-\(scenario.name)"
+        let name = "/tmp/vg-\(getpid())-\(UInt32.random(in: 0 ... .max))-\(scenario.name)"
         let (path, ledger) = (name + ".socket", name + ".ledger")
         defer {
             unlink(ledger)
@@ -42,13 +45,18 @@ import Vitals
         let device = try SimulatedPeripheral(
             kind: scenario.kind, scenario: scenario,
             options: .init(
-                seed: 7, speed: 200, linger: .milliseconds(60), count: count, recordsPerLink: recordsPerLink, ledger: ledger,
+                seed: 7, speed: scenario.kind == .cuff ? 5 : 200, linger: .milliseconds(150), count: count,
+                recordsPerLink: recordsPerLink, ledger: ledger,
                 endsWhenDelivered: true, localTime: { SessionShell.localTime }))
         var run = Run()
-        async let serving: Void = device.serve(socketPath: path)
+        let isOver = Mutex(false)
+        async let serving: Void = {
+            defer { isOver.withLock { $0 = true } }
+            try await device.serve(socketPath: path)
+        }()
         var handleMap: [UInt8]?
         let model = scenario.kind == .cuff ? cuff : oximeter
-        while access(path, F_OK) == 0 || run.links.isEmpty {
+        while !isOver.withLock({ $0 }) {
             guard let bearer = try? await ATTSocketBearer.connect(socketPath: path, loop: loop) else {
                 try await Task.sleep(for: .milliseconds(2))
                 continue
@@ -57,7 +65,6 @@ import Vitals
             let link = await SessionShell().run(DeviceSession(model: model, facts: facts), on: bearer)
             handleMap = link.handleMap ?? handleMap
             run.links.append(link)
-            try await Task.sleep(for: .milliseconds(5))
         }
         try await serving
         run.ledger = Self.lines(ledger)
@@ -76,10 +83,13 @@ import Vitals
 
     /// Scenario, results of each link, how many of them are different.
     static let cuffs: [(Scenario, [Int], Int)] = [
-        (.cuffLive, [1], 1), (.cuffStored, [5], 5), (.cuffResendAll, [3, 3, 3], 3), (.cuffClockUnset, [1], 1), (.cuffWrongYear, [1], 1),
-        (.cuffNoTimestamp, [2], 1), (.cuffKilopascal, [1], 1), (.cuffNaNMean, [1], 1), (.cuffTwoUsers, [3], 3), (.cuffStatusBits, [1], 1),
+        (.cuffLive, [1], 1), (.cuffStored, [5], 5), (.cuffResendAll, [3, 3, 3], 3), (.cuffClockUnset, [1], 1),
+        (.cuffWrongYear, [1], 1),
+        (.cuffNoTimestamp, [2], 1), (.cuffKilopascal, [1], 1), (.cuffNaNMean, [1], 1), (.cuffTwoUsers, [3], 3),
+        (.cuffStatusBits, [1], 1),
         (.cuffLostBefore, [1, 1], 1), (.cuffLostAfter, [1, 2], 3), (.cuffGarbage, [1], 1), (.cuffUndecodable, [2], 2),
-        (.cuffIntermediate, [1], 1), (.cuffNoReading, [0], 0), (.cuffCaptured, [2], 2), (.cuffDateTime, [1], 1), (.cuffClockRefused, [1], 1),
+        (.cuffIntermediate, [1], 1), (.cuffNoReading, [0], 0), (.cuffCaptured, [2], 2), (.cuffDateTime, [1], 1),
+        (.cuffClockRefused, [1], 1),
     ]
 
     @Test("R1 every scenario of the cuff, over a real socket: stored as sent, confirmed once each", arguments: cuffs.indices)
@@ -126,16 +136,22 @@ import Vitals
         #expect(run.confirmed.count == 12)
         let script = Scenario.cuffGenerated.script(seed: 7, now: SessionShell.localTime, count: 12, recordsPerLink: 5)
         #expect(script.records.map(\.bytes.hex) == run.confirmed)
-        let thousand = Scenario.cuffGenerated.script(seed: 1, now: SessionShell.localTime, count: 1_000, recordsPerLink: 5).records
+        let thousand = Scenario.cuffGenerated.script(seed: 1, now: SessionShell.localTime, count: 1_000, recordsPerLink: 5)
+            .records
         #expect(Set(thousand.map(\.bytes)).count == 1_000)
-        #expect(Scenario.cuffGenerated.script(seed: 1, now: SessionShell.localTime, count: 9, recordsPerLink: 5).records != Array(thousand.suffix(9)))
+        #expect(
+            Scenario.cuffGenerated.script(seed: 1, now: SessionShell.localTime, count: 9, recordsPerLink: 5).records
+                != Array(thousand.suffix(9)))
         #expect(SimulatedPeripheral.identity(of: .cuff, seed: 1) != SimulatedPeripheral.identity(of: .cuff, seed: 2))
         #expect(SimulatedPeripheral.identity(of: .cuff, seed: 1) == SimulatedPeripheral.identity(of: .cuff, seed: 1))
     }
 
-    @Test("The oximeter: spot-check, stored records on request, an empty memory, a clock that is not set", arguments: [
-        (Scenario.oximeterSpot, 1), (.oximeterStored, 5), (.oximeterEmpty, 0), (.oximeterClockUnset, 1), (.oximeterGenerated, 10),
-    ])
+    @Test(
+        "The oximeter: spot-check, stored records on request, an empty memory, a clock that is not set",
+        arguments: [
+            (Scenario.oximeterSpot, 1), (.oximeterStored, 5), (.oximeterEmpty, 0), (.oximeterClockUnset, 1),
+            (.oximeterGenerated, 10),
+        ])
     func spotChecks(_ scenario: Scenario, _ count: Int) async throws {
         let run = try await Self.play(scenario)
         #expect(run.results.map(\.count) == [count])
@@ -145,10 +161,12 @@ import Vitals
         #expect(run.links[0].notes.contains(.records(.noRecordsFound)))
     }
 
-    @Test("A stream is one reading: the device's own, or the median, or none", arguments: [
-        (Scenario.oximeterStream, false, true), (.oximeterStreamMedian, true, true), (.oximeterCaptured, true, true),
-        (.oximeterFingerOut, false, false),
-    ])
+    @Test(
+        "A stream is one reading: the device's own, or the median, or none",
+        arguments: [
+            (Scenario.oximeterStream, false, true), (.oximeterStreamMedian, true, true), (.oximeterCaptured, true, true),
+            (.oximeterFingerOut, false, false),
+        ])
     func streams(_ scenario: Scenario, _ isDerived: Bool, _ hasReading: Bool) async throws {
         let run = try await Self.play(scenario)
         let readings = run.links.flatMap(\.streams).filter { $0.measurement != nil }
@@ -163,7 +181,8 @@ import Vitals
         let loop = try EventLoop(name: "test")
         defer { loop.stop() }
         let device = try SimulatedPeripheral(
-            kind: .cuff, scenario: .cuffLive, options: .init(linger: .milliseconds(60), localTime: { SessionShell.localTime }), loop: loop)
+            kind: .cuff, scenario: .cuffLive, options: .init(linger: .milliseconds(60), localTime: { SessionShell.localTime }),
+            loop: loop)
         let facts = SessionFacts(isEnrolled: false, mayWriteClock: true)
         var seen: [[[UInt8]]] = []
         for refuses in [true, true, false] {
@@ -261,7 +280,9 @@ import Vitals
         let hub = try await ATTSocketBearer(descriptor: pair.hub, loop: loop)
         // More than the kernel's buffer of a Unix socket holds.
         let count = 2_000
-        async let sending: Void = { for number in 0..<count { try await hub.send([UInt8(number % 251)] + [UInt8](repeating: 0, count: 500)) } }()
+        async let sending: Void = {
+            for number in 0..<count { try await hub.send([UInt8(number % 251)] + [UInt8](repeating: 0, count: 500)) }
+        }()
         var buffer = [UInt8](repeating: 0, count: 600)
         for number in 0..<count {
             let received = recv(pair.device, &buffer, buffer.count, 0)

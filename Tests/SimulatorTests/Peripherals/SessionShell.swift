@@ -23,9 +23,9 @@ struct SessionShell: Sendable {
     }
 
     private enum Event: Sendable {
-        case pdu([UInt8])
+        case pdu([UInt8], at: ClockReading)
         case committed(FrameToken)
-        case wake
+        case wake(at: ClockReading)
         case ended
     }
 
@@ -55,7 +55,7 @@ struct SessionShell: Sendable {
             group.addTask {
                 for await pdu in bearer.incoming {
                     if pdu.first == 0x1B, pdu.count > 8 { time.samples.withLock { $0 += 1 } }
-                    feed.yield(.pdu(pdu))
+                    feed.yield(.pdu(pdu, at: time.now()))
                 }
                 feed.yield(.ended)
             }
@@ -74,7 +74,7 @@ struct SessionShell: Sendable {
                         let pause = max(.zero, at - time.now().monotonic)
                         group.addTask {
                             try? await Task.sleep(for: pause)
-                            feed.yield(.wake)
+                            feed.yield(.wake(at: time.now()))
                         }
                     case .end: await bearer.close()
                     default: break
@@ -84,10 +84,10 @@ struct SessionShell: Sendable {
             await perform(session.start(at: time.now()))
             loop: for await event in events {
                 switch event {
-                case .pdu(let pdu): await perform(session.receive(pdu, at: time.now()))
+                case .pdu(let pdu, let at): await perform(session.receive(pdu, at: at))
                 case .committed(let token):
                     await perform(refuses ? session.refused(token, at: time.now()) : session.committed(token, at: time.now()))
-                case .wake: await perform(session.timer(at: time.now()))
+                case .wake(let at): await perform(session.timer(at: at))
                 case .ended:
                     await perform(session.linkEnded(at: time.now()))
                     break loop
