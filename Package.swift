@@ -87,6 +87,14 @@ let package = Package(
             "Simulator", "Bluetooth", "Devices", "Catalogue", "Protocols", "Vitals", "ExactJSON", "HTTP", "HTTPMessage", "EventLoop", "CLinux",
         ]),
         tests("HTTPTests", ["HTTP", "HTTPMessage", "EventLoop", "CLinux"]),
+        tests("IntakeTests", [
+            "Intake", "Journal", "Steward", "Simulator", "Bluetooth", "Devices", "Catalogue", "Protocols", "Vitals", "ExactJSON", "EventLoop", "CLinux",
+        ]),
+        tests("CourierTests", [
+            "Courier", "Journal", "Steward", "Simulator", "Destinations", "HTTP", "HTTPMessage", "Vitals", "ExactJSON", "EventLoop", "CLinux",
+        ]),
+        tests("HubAPITests", ["HubAPI", "Vitals", "ExactJSON", "HTTP", "HTTPMessage", "EventLoop", "CLinux"]),
+        tests("GatewayTests", ["Gateway", "Journal", "Vitals", "ExactJSON", "CLinux"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -128,7 +128,13 @@ actor ChannelWorker {
         case .waits: waiting.insert(act)
         case .ready(let prepared):
             let outcome = await send(prepared.draft.request)
-            try await conclude(prepared, outcome: outcome)
+            do throws(JournalError) {
+                try await conclude(prepared, outcome: outcome)
+            } catch {
+                // The answer could not be written down (the disk is full): it is asked for when it can.
+                settling[prepared.dispatch] = clock.now().monotonic + receiver.settling
+                throw error
+            }
         }
     }
 
@@ -296,11 +302,17 @@ actor ChannelWorker {
 
     /// Asks the receiver what it has of a dispatch of unknown outcome, before anything of it is sent again.
     private func reconcile(_ id: Int64) async throws(JournalError) {
-        let loaded = try await journal.read { tx -> Prepared? in
+        let now = clock.now()
+        let loaded = try await journal.write { tx -> Prepared? in
             guard let dispatch = try tx.dispatch(id: id), let attempt = try tx.attempts(dispatch: id).last else { return nil }
+            if attempt.outcome == nil {
+                try tx.endAttempt(
+                    attempt.id, outcome: "unknown", status: nil, durationMilliseconds: nil,
+                    detail: "The answer could not be written down.", at: now.wall)
+            }
             var items: [ItemRecord] = []
             for entry in dispatch.entries {
-                if let item = try tx.item(id: entry.item), item.state == .uncertain { items.append(item) }
+                if let item = try tx.item(id: entry.item), item.state == .uncertain || item.state == .sending { items.append(item) }
             }
             guard let first = items.first, let act = try tx.act(id: first.act) else { return nil }
             return Prepared(

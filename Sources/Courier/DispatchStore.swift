@@ -156,7 +156,7 @@ extension Transaction {
     ///
     /// A link that goes on for longer than ten minutes (a cuff's lasts seconds, a memory's a minute) is not waited for.
     fileprivate func isTimeOpen(_ act: ActRecord, now: ClockReading) throws(JournalError) -> Bool {
-        guard act.timeBasis == .received || (act.timeBasis == .local && act.coincidence == nil),
+        guard act.timeBasis != .stated, act.timeBasis == .received || act.coincidence == nil,
             let last = try lastTransfers(device: act.device, limit: 1).first, last.id == act.transfer, last.ended == nil,
             last.began.boot == now.boot
         else { return false }

@@ -49,7 +49,7 @@ extension DestinationKind {
     }
 }
 
-/// How a receiver wants numbers rounded, by unit; `config/receivers/*.toml`.
+/// How a receiver wants numbers rounded, by unit; `[[receiver.rounding]]` of the configuration.
 public struct RoundingTable: Hashable, Sendable {
     public struct Rule: Hashable, Sendable {
         /// Decimals of a value that was converted into this unit.

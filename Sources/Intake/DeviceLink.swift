@@ -315,7 +315,7 @@ actor DeviceLink {
             try tx.apply(changed, device: id)
             for act in acts {
                 guard var record = try tx.act(id: act) else { continue }
-                if record.coincidence == nil, let coincidence {
+                if record.coincidence == nil, let coincidence, try !registrar.hasLeft(record, in: tx) {
                     record.coincidence = coincidence
                     record = try tx.update(record)
                 }

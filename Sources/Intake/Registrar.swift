@@ -181,7 +181,8 @@ struct Registrar: Sendable {
         return try apply(decided, to: record, device: device, in: tx)
     }
 
-    private func hasLeft(_ record: ActRecord, in tx: Transaction) throws(JournalError) -> Bool {
+    /// Whether a receiver was told of it: then it is too late to change its time.
+    func hasLeft(_ record: ActRecord, in tx: Transaction) throws(JournalError) -> Bool {
         try tx.items(act: record.id).contains { $0.state != .waiting }
     }
 

@@ -54,6 +54,7 @@ judge() {
     if [ $verdict = FAIL ] || [ $verbose = yes ]; then sed 's/^/      /' "$log"; fi
 }
 
+judge schemas "$judges/schemas.py"
 judge bundles "$judges/judge_bundle.py" --all-rules "$samples"/*.json
 judge seeded-mistakes "$judges/seeded_mistakes.py" "$samples"
 judge canary "$judges/canary.py"

@@ -56,7 +56,7 @@ def main():
             out.note(f"the state directory holds {size // 1024} KiB, {size // count} bytes a reading")
 
             began = time.monotonic()
-            world.start_receiver("fhir", {"seed": seed, "refuse": 0.5, "statuses": [429, 503], "retryAfter": 0, "bare": 0.02, "cut": 0.02})
+            world.start_receiver("fhir", {"seed": seed, "refuse": 0.5, "statuses": [429, 503], "retryAfter": 0, "bare": 0.01, "cut": 0.02})
             world.ask("outbox", "retry")
             world.wait_delivered(420)
             out.note(f"delivered in {time.monotonic() - began:.0f} s")

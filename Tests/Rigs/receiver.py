@@ -186,7 +186,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 status = store.drawn.choice(faults.get("statuses", [503]))
                 named = "retryAfter" in faults and store.drawn.random() >= faults.get("bare", 0)
                 headers = [("retry-after", faults["retryAfter"])] if named else []
-                return self.answer(status, outcome("throttled" if status == 429 else "transient", "asked to"), headers, number=number)
+                return self.answer(status, outcome("throttled" if status == 429 else "processing", "asked to"), headers, number=number)
             cut = store.drawn.random() < faults.get("cut", 0)
             path, _, query = self.path.partition("?")
             if not path.startswith(self.base):

@@ -106,7 +106,8 @@ struct DaemonParts {
         housekeeping = Housekeeping(
             journal: journal, storage: configuration.storage, gate: gate, alarm: alarm, clock: clock, logger: logger)
         operations = Operations(
-            journal: journal, courier: courier, desk: intake.desk, roster: roster, catalogue: catalogue, clock: clock, zone: zone)
+            journal: journal, courier: courier, desk: intake.desk, roster: roster, alarm: alarm, catalogue: catalogue,
+            clock: clock, zone: zone)
         loops = [radio] + receiverLoops
     }
 

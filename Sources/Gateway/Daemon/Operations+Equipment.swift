@@ -19,7 +19,8 @@ extension Operations {
                 receivers.append(
                     .init(name, .object(ItemState.allCases.map { .init($0.rawValue, .integer(items[$0, default: 0])) })))
             }
-            let conditions = try tx.conditions()
+            var conditions = try tx.conditions()
+            if let full = alarm.condition, !conditions.contains(where: { $0.code == full.code }) { conditions.append(full) }
             return .members([
                 "version": .string(Daemon.version), "well": .bool(conditions.isEmpty),
                 "clock": [

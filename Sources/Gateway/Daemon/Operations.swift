@@ -13,6 +13,7 @@ struct Operations: HubOperations {
     let courier: Courier
     let desk: Desk
     let roster: Roster
+    let alarm: SpaceAlarm
     let catalogue: DeviceCatalogue
     let clock: any Vitals.Clock
     let zone: any Zone

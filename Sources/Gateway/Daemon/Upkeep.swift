@@ -108,6 +108,7 @@ struct ClockWatch: Service {
 /// Rung when a write failed for want of space, so that housekeeping looks at once.
 final class SpaceAlarm: Sendable {
     private let isRung = Mutex(false)
+    private let standing = Mutex<Condition?>(nil)
     private let bell = Doorbell()
 
     func ring() {
@@ -120,6 +121,12 @@ final class SpaceAlarm: Sendable {
             defer { isRung = false }
             return isRung
         }
+    }
+
+    /// What stands about the disk; kept here too, since a full disk may not take it into the journal.
+    var condition: Condition? {
+        get { standing.withLock(\.self) }
+        set { standing.withLock { $0 = newValue } }
     }
 
     func wait(atMost duration: Duration) async { await bell.wait(atMost: duration) }
@@ -200,12 +207,16 @@ struct Housekeeping: Service {
 
     private func tell(_ pressure: StoragePressure, at now: ClockReading) async throws(JournalError) {
         let code = pressure.condition
-        // A full disk may not take the condition itself: the gate is closed all the same, and `status` asks for free space anew.
+        guard code != alarm.condition?.code || code == .storageFull else { return }
+        alarm.condition = code.map {
+            Condition(
+                $0, subject: "hub", since: alarm.condition?.since ?? now.wall,
+                reason: "The state directory's disk is \($0 == .storageFull ? "full" : "nearly full").")
+        }
+        let condition = alarm.condition
         try await journal.write { tx in
             for other in [Condition.Code.storageLow, .storageFull] where other != code { try tx.clear(other, subject: "hub") }
-            guard let code else { return }
-            let state = code == .storageFull ? "full" : "nearly full"
-            try tx.raise(Condition(code, subject: "hub", since: now.wall, reason: "The state directory's disk is \(state)."))
+            if let condition { try tx.raise(condition) }
         }
     }
 }
