@@ -100,7 +100,17 @@ public actor ATTSocketBearer: Bearer {
         return try await ATTSocketBearer(descriptor: descriptor, loop: loop)
     }
 
-    isolated deinit { end() }
+    /// Nobody waits in ``unsent``: who waits holds this actor. (No `isolated deinit`: Swift 6.3.1 ends with "circular reference" when
+    /// another module is optimised as a whole.)
+    deinit {
+        guard case .open = state else { return }
+        let (loop, descriptor) = (loop, descriptor)
+        loop.execute {
+            loop.unwatch(descriptor)
+            Glibc.close(descriptor)
+        }
+        arrived.finish()
+    }
 
     /// Hands one PDU to the kernel, in the order of the calls. Returns when it was taken.
     public func send(_ pdu: [UInt8]) async throws {

@@ -17,7 +17,7 @@ struct ChannelState {
 
     /// What the worker does about an answer to a dispatch, besides each item's own outcome.
     enum Step: Hashable {
-        /// The failure never reached the receiver: the attempt becomes part of the channel's one failure row.
+        /// The receiver took nothing: the channel's one failure row counts it, and tells for how long.
         case rollFailure(kind: String, reason: String)
         case hold(Condition.Code, reason: String)
         case refreshCredential
@@ -31,11 +31,23 @@ struct ChannelState {
     private(set) var phase: Phase
     /// Failures in a row that concern the whole channel.
     private(set) var failures = 0
-    /// Server failures in a row of each act, while they last.
-    private var serverFailures: [Int64: Int] = [:]
+    /// What was accepted or looked at since the start.
+    private var passes = 0
+    /// Acts that failed since then: one may be at fault itself, two say that the receiver is.
+    private var failedSince: Set<Int64> = []
+    /// The acts on which the receiver fails, while it does.
+    private var failing: [Int64: Failing] = [:]
     private var equalRefusals: (code: String, count: Int)?
     /// A new credential was tried and nothing was accepted since.
     private var hasRefreshed = false
+
+    private struct Failing {
+        /// In a row.
+        var count = 0
+        /// ``passes`` at its first failure: more now says that others passed since.
+        var passesBefore: Int
+        var isRaised = false
+    }
 
     /// Ten equal refusals in a row say that the receiver or the mapping is wrong, not the reading (DESIGN section 5).
     static let mostEqualRefusals = 10
@@ -49,7 +61,8 @@ struct ChannelState {
         failures = 0
         equalRefusals = nil
         hasRefreshed = false
-        serverFailures.removeAll()
+        failing.removeAll()
+        failedSince.removeAll()
     }
 
     /// A pause is over, or the network came back.
@@ -59,6 +72,8 @@ struct ChannelState {
 
     /// Something of this channel was accepted or looked at by the receiver.
     mutating func passed() {
+        passes += 1
+        failedSince.removeAll()
         failures = 0
         hasRefreshed = false
     }
@@ -66,13 +81,13 @@ struct ChannelState {
     mutating func delivered(act: Int64) {
         passed()
         equalRefusals = nil
-        serverFailures[act] = nil
+        failing[act] = nil
     }
 
     /// An item was refused for what it is. True where the channel must be held: the refusals are all the same.
     mutating func refused(code: String, act: Int64) -> Bool {
         passed()
-        serverFailures[act] = nil
+        failing[act] = nil
         let count = equalRefusals?.code == code ? (equalRefusals?.count ?? 0) + 1 : 1
         equalRefusals = (code, count)
         guard count >= Self.mostEqualRefusals else { return false }
@@ -94,7 +109,7 @@ struct ChannelState {
             } else {
                 pause(at: now, random: random)
             }
-            return []
+            return [.rollFailure(kind: "busy", reason: "The receiver asks to wait.")]
         case .refreshCredential:
             if hasRefreshed {
                 phase = .held
@@ -107,24 +122,33 @@ struct ChannelState {
             return [.hold(code, reason: reason)]
         case .reconcile: return []
         case .split: return [.sendSmaller]
-        case .serverFailure: return serverFailed(act: act, at: now, random: random)
+        case .serverFailure(_, let reason): return serverFailed(act: act, reason: reason, at: now, random: random)
         }
     }
 
-    /// A 5xx: the act waits; the channel too, unless others just passed.
-    mutating func serverFailed(act: Int64, at now: MonotonicTime, random: Double) -> [Step] {
-        let count = (serverFailures[act] ?? 0) + 1
-        serverFailures[act] = count
-        let delay = BackOff.standard.delay(attempt: count, random: random)
+    /// A 5xx: the act waits. The channel waits only where another act failed too: it may be this one's own fault.
+    mutating func serverFailed(act: Int64, reason: String, at now: MonotonicTime, random: Double) -> [Step] {
+        var own = failing[act] ?? Failing(passesBefore: passes)
+        own.count += 1
         failures += 1
-        // One pause of the channel for the first failures; when the next act passes, `passed` takes it back.
-        phase = .pausing(until: now + BackOff.standard.delay(attempt: failures, random: random))
-        var steps: [Step] = [.stepAside(until: now + delay)]
-        if count == Self.mostServerFailures { steps.append(.raiseItemFailing) }
+        failedSince.insert(act)
+        if failedSince.count > 1 { phase = .pausing(until: now + BackOff.standard.delay(attempt: failures, random: random)) }
+        var steps: [Step] = [
+            .stepAside(until: now + BackOff.standard.delay(attempt: own.count, random: random)),
+            .rollFailure(kind: "server-failure", reason: reason),
+        ]
+        if own.count >= Self.mostServerFailures, passes > own.passesBefore, !own.isRaised {
+            own.isRaised = true
+            steps.append(.raiseItemFailing)
+        }
+        failing[act] = own
         return steps
     }
 
-    func serverFailures(of act: Int64) -> Int { serverFailures[act] ?? 0 }
+    /// Acts on which the receiver failed last time: all others have their turn before them, however old these are.
+    var failingActs: some Collection<Int64> { failing.keys }
+
+    func serverFailures(of act: Int64) -> Int { failing[act]?.count ?? 0 }
 
     private mutating func pause(at now: MonotonicTime, random: Double) {
         failures += 1

@@ -22,6 +22,8 @@ actor ChannelWorker {
     private var waiting: Set<Int64> = []
     /// Dispatches of unknown outcome, and when the receiver may be asked.
     private var settling: [Int64: MonotonicTime] = [:]
+    /// What an earlier run left behind was found: before that, nothing is sent.
+    private var hasLookedBack = false
 
     /// A reading this young goes ahead of a backlog: somebody may be looking at it now. Ours: twice the time that a technician
     /// waits at the table in a provisioning of ten minutes.
@@ -51,7 +53,6 @@ actor ChannelWorker {
     }
 
     func run() async {
-        await findUncertain()
         while !Task.isCancelled {
             let turn: Turn
             do throws(JournalError) {
@@ -77,6 +78,10 @@ actor ChannelWorker {
     }
 
     private func turn() async throws(JournalError) -> Turn {
+        if !hasLookedBack {
+            try await findUncertain()
+            hasLookedBack = true
+        }
         let now = clock.now()
         state.resume(at: now.monotonic)
         switch state.phase {
@@ -99,9 +104,16 @@ actor ChannelWorker {
         return .again
     }
 
-    /// A fresh act first, else the oldest; those set aside are passed over.
+    /// A fresh act first, else the oldest; those on which the receiver failed when there is no other.
     private func nextAct(_ now: ClockReading) async throws(JournalError) -> Int64? {
-        let (channel, aside) = (channel, waiting.union(aside.keys))
+        let resting = waiting.union(aside.keys)
+        let others = resting.union(state.failingActs)
+        if let act = try await nextAct(now, but: others) { return act }
+        return others.count == resting.count ? nil : try await nextAct(now, but: resting)
+    }
+
+    private func nextAct(_ now: ClockReading, but aside: Set<Int64>) async throws(JournalError) -> Int64? {
+        let channel = channel
         return try await journal.read { tx in
             if let newest = try tx.nextActs(channel: channel, limit: 1, order: .newestFirst).first,
                 now.wall - newest.effective < Self.fresh, !aside.contains(newest.act)
@@ -235,6 +247,9 @@ actor ChannelWorker {
     /// What the worker does after the items' outcomes are on disk.
     private func follow(_ settled: [Settlement.Settled], of prepared: Prepared, at now: ClockReading) async throws(JournalError) {
         let act = prepared.act
+        // An act refused for one cause is one refusal, however many readings it has.
+        var codes: Set<String> = []
+        var hasFailed = false
         for outcome in settled {
             switch outcome {
             case .delivered(let item):
@@ -243,7 +258,7 @@ actor ChannelWorker {
                 report(.delivered(subjects: [item.readingSubject], receiver: receiver.name, sinceReceived: since))
             case .quarantined(let item, let code):
                 report(.quarantined(subjects: [item.readingSubject], receiver: receiver.name, code: code))
-                if state.refused(code: code, act: act.id) {
+                if codes.insert(code).inserted, state.refused(code: code, act: act.id) {
                     try await hold(
                         .receiverHeld,
                         reason: "The receiver refused \(ChannelState.mostEqualRefusals) readings in a row alike (\(code)).", at: now)
@@ -252,8 +267,9 @@ actor ChannelWorker {
             case .waiting: state.passed()
             case .uncertain(let item): report(.uncertain(subjects: [item.readingSubject], receiver: receiver.name))
             case .failed(let reason):
-                report(.failed(channel: channel, kind: reason))
-                for step in state.serverFailed(act: act.id, at: now.monotonic, random: .random(in: 0..<1)) {
+                if hasFailed { continue }
+                hasFailed = true
+                for step in state.serverFailed(act: act.id, reason: reason, at: now.monotonic, random: .random(in: 0..<1)) {
                     try await take(step, act: act.id, at: now)
                 }
             case .readBack(let item, let reference): try await readBack(item, at: reference, of: prepared)
@@ -273,11 +289,13 @@ actor ChannelWorker {
     // MARK: Unknown outcomes
 
     /// What an earlier run left behind: attempts without an outcome, and items that were already uncertain.
-    private func findUncertain() async {
+    private func findUncertain() async throws(JournalError) {
         let (channel, name) = (channel, receiver.name)
         let now = clock.now()
-        let found = try? await journal.write { tx -> [Int64] in
-            for attempt in try tx.openAttempts() where attempt.receiver == name {
+        let found = try await journal.write { tx -> [Int64] in
+            for attempt in try tx.openAttempts() {
+                // Another channel of the receiver may have a request under way.
+                guard try tx.dispatch(id: attempt.dispatch)?.channel == channel else { continue }
                 try tx.endAttempt(
                     attempt.id, outcome: "unknown", status: nil, durationMilliseconds: nil,
                     detail: "The daemon ended while the request was under way.", at: now.wall)
@@ -297,7 +315,7 @@ actor ChannelWorker {
             }
             return Array(dispatches)
         }
-        for dispatch in found ?? [] { settling[dispatch] = now.monotonic + receiver.settling }
+        for dispatch in found { settling[dispatch] = now.monotonic + receiver.settling }
     }
 
     /// Asks the receiver what it has of a dispatch of unknown outcome, before anything of it is sent again.

@@ -57,7 +57,7 @@ public final class Courier: Service {
     public func run() async throws {
         try await withGracefulShutdownHandler {
             try await withThrowingDiscardingTaskGroup { group in
-                while !Task.isShuttingDownGracefully {
+                while !Task.isShuttingDownGracefully, !Task.isCancelled {
                     for (channel, receiver) in try await newChannels() {
                         let bell = Doorbell()
                         let isHeld = try await journal.read { tx in try tx.channel(channel)?.held != nil }

@@ -20,21 +20,17 @@ public actor HTTPClient {
     private let loop: EventLoop
     public nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
 
-    private var multi: CurlMulti?
+    private let handles: CurlHandles
     private var exchanges: [UnsafeMutableRawPointer: Exchange] = [:]
-    /// Handles that wait for use: their connections are the multi's, so few suffice.
-    private var idleHandles: [UnsafeMutableRawPointer] = []
     private static let maximumIdleHandles = 2
-    private var idleTimer: EventLoop.TimerID?
     private var lastID: UInt64 = 0
     private var isClosed = false
 
     public init(settings: HTTPClientSettings, loop: EventLoop) {
         self.settings = settings
         self.loop = loop
+        handles = CurlHandles(loop: loop)
     }
-
-    isolated deinit { release() }
 
     /// Ends what is on its way with `.cancelled` and lets go of every connection; later requests are `.notSent(.cancelled)`.
     ///
@@ -98,7 +94,7 @@ public actor HTTPClient {
     ) throws(HTTPFailure) -> UnsafeMutableRawPointer {
         let target = try Target(request.url, overUnixSocket: settings.unixSocket != nil)
         let lines = try HeaderLines(request)
-        guard let handle = idleHandles.popLast() ?? curl_easy_init() else { throw HTTPFailure(.other, "out of memory") }
+        guard let handle = handles.idle.popLast() ?? curl_easy_init() else { throw HTTPFailure(.other, "out of memory") }
         var options = Options(handle)
         options.setCallbacks(exchange)
         options.set(settings, for: target, isStream: isStream)
@@ -113,8 +109,7 @@ public actor HTTPClient {
     }
 
     private func start(_ handle: UnsafeMutableRawPointer, _ exchange: Exchange) {
-        if let idleTimer { loop.cancel(idleTimer) }
-        idleTimer = nil
+        handles.cancelTimer()
         do throws(HTTPFailure) {
             let multi = try openMulti()
             exchanges[handle] = exchange
@@ -126,20 +121,20 @@ public actor HTTPClient {
     }
 
     private func openMulti() throws(HTTPFailure) -> CurlMulti {
-        if let multi { return multi }
+        if let multi = handles.multi { return multi }
         let multi = try CurlMulti(loop: loop, maximumConnections: settings.maximumConnections) { [weak self] number, code in
             self?.assumeIsolated { client in
                 if let handle = UnsafeMutableRawPointer(bitPattern: number) { client.finish(handle, code) }
             }
         }
-        self.multi = multi
+        handles.multi = multi
         return multi
     }
 
     private func cancel(_ id: UInt64) {
         guard let (handle, exchange) = exchanges.first(where: { $0.value.id == id }) else { return }
         exchange.cancel()
-        multi?.remove(handle)
+        handles.multi?.remove(handle)
         finish(handle, CURLE_ABORTED_BY_CALLBACK)
     }
 
@@ -161,24 +156,19 @@ public actor HTTPClient {
     }
 
     private func keep(_ handle: UnsafeMutableRawPointer) {
-        guard idleHandles.count < Self.maximumIdleHandles else { return curl_easy_cleanup(handle) }
+        guard handles.idle.count < Self.maximumIdleHandles else { return curl_easy_cleanup(handle) }
         // Credentials and pointers to the exchange go; what is learnt of connections is the multi's.
         curl_easy_reset(handle)
-        idleHandles.append(handle)
+        handles.idle.append(handle)
     }
 
     /// Unused for a while, a client lets go of connections, TLS state, CA store and handles: months pass between two readings.
     private func restIfIdle() {
         guard exchanges.isEmpty else { return }
-        idleTimer = loop.schedule(at: .now + settings.idleLifetime) { [weak self] in self?.assumeIsolated { $0.release() } }
+        handles.timer = loop.schedule(at: .now + settings.idleLifetime) { [weak self] in self?.assumeIsolated { $0.release() } }
     }
 
     private func release() {
-        if let idleTimer { loop.cancel(idleTimer) }
-        idleTimer = nil
-        for handle in idleHandles { curl_easy_cleanup(handle) }
-        idleHandles.removeAll()
-        multi?.close()
-        multi = nil
+        handles.release()
     }
 }

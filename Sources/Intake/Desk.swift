@@ -66,16 +66,10 @@ public struct Desk: Sendable {
     }
 
     /// The device's holds that nobody is waiting on any more need no condition.
-    private func clearHolds(device id: Int64) async throws(JournalError) {
+    func clearHolds(device id: Int64) async throws(JournalError) {
         try await journal.write { tx in
             guard let device = try tx.device(id: id) else { return }
-            for code in Set(HoldReason.allCases.compactMap(\.condition)) {
-                var isHeld = false
-                for reason in HoldReason.allCases where reason.condition == code && !isHeld {
-                    isHeld = try !tx.acts(ActFilter(device: id, heldReason: reason), limit: 1).isEmpty
-                }
-                if !isHeld { try tx.clear(code, subject: device.conditionSubject) }
-            }
+            for code in Set(HoldReason.allCases.compactMap(\.condition)) { try tx.clearHold(code, of: device) }
         }
     }
 }

@@ -34,6 +34,11 @@ actor DeviceLink {
     private var outcome: SessionOutcome?
     private var feed: AsyncStream<Event>.Continuation?
     private var wakes = 0
+    /// When the newest wake-up comes; a later wish needs none of its own.
+    private var wakesAt: MonotonicTime?
+    private var isSaveAgainDue = false
+    /// A PDU could not be handed to the link: what was to be said after it was not said.
+    private var hasSendFailed = false
 
     private struct OpenWord {
         var frame: Int64?
@@ -117,8 +122,13 @@ actor DeviceLink {
     private func take(_ event: Event, _ group: inout DiscardingTaskGroup) async {
         switch event {
         case .pdu(let pdu, let at): await perform(session.receive(pdu, at: at), &group)
-        case .wake(let number, let at): if number == wakes { await perform(session.timer(at: at), &group) }
-        case .saveAgain: await saveAgain(&group)
+        case .wake(let number, let at):
+            guard number == wakes else { return }
+            wakesAt = nil
+            await perform(session.timer(at: at), &group)
+        case .saveAgain:
+            isSaveAgainDue = false
+            await saveAgain(&group)
         case .ended: await perform(session.linkEnded(at: clock.now()), &group)
         }
     }
@@ -126,14 +136,33 @@ actor DeviceLink {
     // MARK: Actions
 
     private func perform(_ actions: [SessionAction], _ group: inout DiscardingTaskGroup) async {
-        for action in actions { await perform(action, &group) }
+        let interruption = Self.interruption(in: actions)
+        for action in actions {
+            if case .transferEnded = action {
+                await nextTransfer(outcome: interruption ?? "records-ended")
+            } else {
+                await perform(action, &group)
+            }
+        }
+    }
+
+    /// Why the records that these actions end are perhaps not all that the device holds; `nil` where they are.
+    private static func interruption(in actions: [SessionAction]) -> String? {
+        for action in actions {
+            switch action {
+            case .note(.recordsTimedOut): return "records-timed-out"
+            case .end(let ended) where ended.reason != .quiet && ended.reason != .peerEnded: return ended.reason.name
+            default: continue
+            }
+        }
+        return nil
     }
 
     private func perform(_ action: SessionAction, _ group: inout DiscardingTaskGroup) async {
         switch action {
         case .send(let pdu):
-            // A link that has ended says so by `ended`: nothing more to do here.
-            try? await bearer.send(pdu)
+            // A link that has ended says so by `ended`; but a word that did not leave must not be written down as sent (R3).
+            do { try await bearer.send(pdu) } catch { hasSendFailed = true }
         case .store(let token, let frame, let role): await store(token, frame, role, &group)
         case .storeStream(let token, let stream): await store(token, stream, &group)
         case .confirmed(let token):
@@ -147,7 +176,7 @@ actor DeviceLink {
             device.handleMap = map.isEmpty ? nil : map
             await saveDevice()
         case .wake(let at): wake(at, &group)
-        case .transferEnded: await nextTransfer()
+        case .transferEnded: await nextTransfer(outcome: "records-ended")
         case .note(let note): report(.note(device: device.id, text: note.text))
         case .end(let ended):
             outcome = outcome ?? ended
@@ -156,6 +185,9 @@ actor DeviceLink {
     }
 
     private func wake(_ at: MonotonicTime, _ group: inout DiscardingTaskGroup) {
+        // A timer that comes early does no harm: the session then says when it wants the next. One each PDU would add up.
+        if let wakesAt, wakesAt <= at { return }
+        wakesAt = at
         wakes += 1
         let (number, feed, clock) = (wakes, feed, clock)
         let pause = max(at - clock.now().monotonic, .zero)
@@ -218,6 +250,9 @@ actor DeviceLink {
     }
 
     private func saveAgainLater(_ group: inout DiscardingTaskGroup) {
+        // One timer for all that waits, or each failure would beget as many as there are.
+        guard !isSaveAgainDue else { return }
+        isSaveAgainDue = true
         let feed = feed
         group.addTask {
             try? await Task.sleep(for: Self.saveAgainAfter)
@@ -234,7 +269,7 @@ actor DeviceLink {
     }
 
     private func commit(_ token: FrameToken, _ result: Result) async throws(JournalError) {
-        guard let key = device.key else { return }
+        guard let key = device.key else { throw .fault("a frame of a device without a key") }
         let arrival = Registrar.Arrival(
             frame: result.frame, measurement: result.measurement, decodeError: result.decodeError, device: device, key: key,
             model: model, transfer: transfer, equalInTransfer: equalInTransfer, recordsInTransfer: recordsInTransfer + 1,
@@ -280,6 +315,8 @@ actor DeviceLink {
     @discardableResult
     private func wordLeft(_ token: FrameToken) -> Bool {
         guard let open = openWords.removeValue(forKey: token) else { return true }
+        // Where the link's end is the word, it needs no PDU.
+        if hasSendFailed, model.acknowledges != .disconnect, model.acknowledges.hasWord { return true }
         if let base = open.base { equalInTransfer[base, default: 0] += 1 }
         guard model.acknowledges.hasWord else { return true }
         if let frame = open.frame { sentWords.append(frame) }
@@ -332,12 +369,13 @@ actor DeviceLink {
 
     private func identify(_ identity: DeviceIdentity, _ group: inout DiscardingTaskGroup) async {
         let known = identity.completed(by: device.identity)
+        let now = clock.now().wall
         if device.key == nil {
             guard let key = DeviceKey.enrol(known) else {
                 await attempt { tx, subject in
                     try tx.raise(
                         Condition(
-                            .unknownDevice, subject: subject, since: Instant(milliseconds: 0),
+                            .unknownDevice, subject: subject, since: now,
                             reason: "The device gives no serial number, System ID or address: its readings could not be told apart."))
                 }
                 outcome = SessionOutcome(readings: 0, reason: .refused)
@@ -347,23 +385,25 @@ actor DeviceLink {
             device.key = key
             device.identity = known
             await saveDevice()
+            await attempt { tx, subject in try tx.clear(.unknownDevice, subject: subject) }
             report(.enrolled(device: device.id))
             await perform(session.enrolled(at: clock.now()), &group)
         } else {
-            if let key = DeviceKey.enrol(known), key != device.key, let serial = identity.serialNumber,
-                serial != device.identity.serialNumber
-            {
-                let now = clock.now().wall
+            if let serial = identity.serialNumber, let enrolled = device.identity.serialNumber, serial != enrolled {
                 await attempt { tx, subject in
                     try tx.raise(
                         Condition(
                             .deviceError, subject: subject, since: now,
                             reason: "Another device answers where this one was: add it under a name of its own."))
                 }
+                // Its readings would stand in the wrong record (R4): nothing more is taken or confirmed.
+                outcome = SessionOutcome(readings: recordsInTransfer, reason: .refused)
+                await bearer.close()
                 return
             }
             device.identity = known
             await saveDevice()
+            if identity.serialNumber != nil { await attempt { tx, subject in try tx.clear(.deviceError, subject: subject) } }
         }
     }
 
@@ -384,7 +424,18 @@ actor DeviceLink {
     private func saveDevice() async {
         device.lastSeen = clock.now().wall
         let record = device
-        await attempt { tx, _ in try tx.update(record) }
+        await attempt { tx, _ in try Self.save(record, in: tx) }
+    }
+
+    /// Writes what the link has learnt. Name, place and state are people's, who may have changed them since it began.
+    private static func save(_ learnt: DeviceRecord, in tx: Transaction) throws(JournalError) {
+        guard var record = try tx.device(id: learnt.id) else { return }
+        record.key = record.key ?? learnt.key
+        record.identity = learnt.identity
+        record.handleMap = learnt.handleMap
+        record.batteryPercent = learnt.batteryPercent
+        record.lastSeen = learnt.lastSeen
+        try tx.update(record)
     }
 
     // MARK: Transfers
@@ -392,19 +443,25 @@ actor DeviceLink {
     private func beginTransfer() async throws(JournalError) {
         device.lastSeen = clock.now().wall
         let (record, now) = (device, clock.now())
-        transfer = try await journal.write { tx in
-            try tx.update(record)
-            return try tx.beginTransfer(device: record.id, at: now)
+        do throws(JournalError) {
+            transfer = try await journal.write { tx in
+                try Self.save(record, in: tx)
+                return try tx.beginTransfer(device: record.id, at: now)
+            }
+        } catch {
+            // A full disk shows here first: whoever makes room has to hear of it.
+            report(.commitRefused(device: record.id, reason: error.what, isFull: error.isFull))
+            throw error
         }
     }
 
-    private func nextTransfer() async {
+    private func nextTransfer(outcome: String) async {
         await flush()
         let (id, device, now) = (transfer, device.id, clock.now())
         recordsInTransfer = 0
         actsInTransfer.removeAll()
         equalInTransfer.removeAll()
-        await attempt { tx, _ in try tx.endTransfer(id, outcome: "records-ended", at: now) }
+        await attempt { tx, _ in try tx.endTransfer(id, outcome: outcome, at: now) }
         do throws(JournalError) {
             transfer = try await journal.write { tx in try tx.beginTransfer(device: device, at: now) }
         } catch {

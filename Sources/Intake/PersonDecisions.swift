@@ -85,7 +85,8 @@ extension Desk {
                 return .failure(Refused(.wrongState(act.state)))
             }
             guard !items.contains(where: \.isUnderWay) else { return .failure(Refused(.underWay)) }
-            let receivers = Set(items.map(\.receiver)).sorted()
+            // Not those that it was withdrawn from: what ended their entitlement says nothing for the other patient (R7).
+            let receivers = Set(items.filter { $0.state != .withdrawn }.map(\.receiver)).sorted()
             _ = try close(
                 act, items, as: .retracted, why: "rebound", action: "rebind", reason: reason, actor: actor, at: now, in: tx)
             let bound = try tx.insertAct(
@@ -105,10 +106,12 @@ extension Desk {
         _ id: String, _ body: @escaping @Sendable (ActRecord, Transaction, ClockReading) throws -> Decision
     ) async throws(JournalError) -> Decision {
         let now = clock.now()
-        return try await journal.write { tx in
+        let decision = try await journal.write { tx -> Decision in
             guard let act = try tx.act(subject: id) else { return .failure(Refused(.noSuchReading)) }
             return try body(act, tx, now)
         }
+        if case .success(let act) = decision { try await clearHolds(device: act.device) }
+        return decision
     }
 
     private func measuredTime(_ instant: Instant) -> MeasuredTime {

@@ -174,7 +174,10 @@ struct Registrar: Sendable {
     private func correctTime(
         _ record: ActRecord, device: DeviceRecord, model: Model, in tx: Transaction
     ) throws(JournalError) -> ActRecord {
-        guard record.state == .ready, record.timeBasis != .stated, try !hasLeft(record, in: tx) else { return record }
+        // Without an assignment a person bound it: that stands.
+        guard record.state == .ready, record.assignment != nil, record.timeBasis != .stated, try !hasLeft(record, in: tx) else {
+            return record
+        }
         let decided = try decided(
             record.measurement, arrival: .new(record.identity), time: try timeAgain(record, model: model, in: tx),
             received: record.received, device: device.id, model: model, in: tx)
@@ -220,6 +223,9 @@ struct Registrar: Sendable {
         changed = try tx.update(changed)
         try oblige(changed, in: tx)
         try raiseHold(changed, device: device, in: tx)
+        if let code = record.state.holdReason?.condition, changed.state.holdReason?.condition != code {
+            try tx.clearHold(code, of: device)
+        }
         return changed
     }
 
@@ -299,6 +305,14 @@ extension Transaction {
             }
         }
         return nil
+    }
+
+    /// A hold that no act of the device waits in any more needs no condition.
+    func clearHold(_ code: Condition.Code, of device: DeviceRecord) throws(JournalError) {
+        for reason in HoldReason.allCases where reason.condition == code {
+            guard try acts(ActFilter(device: device.id, heldReason: reason), limit: 1).isEmpty else { return }
+        }
+        try clear(code, subject: device.conditionSubject)
     }
 
     /// Writes down what a look at a device's clock changed.

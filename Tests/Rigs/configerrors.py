@@ -77,7 +77,7 @@ class Cases:
         expect("two receivers of one name", 78, ["fhir"], good + "\n" + good[good.index("[[receiver]]") : good.index("[receiver.timeouts]")])
         code, out_, error = self.world.command("config", "check", "--config", os.path.join(self.world.directory, "case.toml"))
         self.out.check("config check finds the same: exit 78", code == 78, f"{code}: {out_[-200:]}{error[-200:]}")
-        code, out_, error = self.world.command("config", "check", self.world.config)
+        code, out_, error = self.world.command("config", "check", "--config", self.world.config)
         self.out.check("config check takes the good one: exit 0", code == 0, f"{code}: {out_[-200:]}{error[-200:]}")
 
     def certificates(self):

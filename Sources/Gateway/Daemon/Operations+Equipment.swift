@@ -14,7 +14,8 @@ extension Operations {
         return try await journal.read { tx in
             let counts = try tx.counts()
             var receivers: [JSON.Member] = []
-            for name in courier.names.sorted() {
+            // Also those that are no longer configured and are still owed something.
+            for name in Set(courier.names).union(counts.items.keys).sorted() {
                 let items = counts.items[name] ?? [:]
                 receivers.append(
                     .init(name, .object(ItemState.allCases.map { .init($0.rawValue, .integer(items[$0, default: 0])) })))
@@ -160,6 +161,14 @@ extension Operations {
                         "Nobody was assigned.", "The device belongs to another patient from \(other.from)\(other.until.map { " until \($0)" } ?? "").",
                         "End that with `vitalgate return \(device.name)`, or give a period that does not overlap."))
             }
+            // Within a period that stands, the receivers are added to it: a second assignment would take the device from the first.
+            if let other = others.first(where: { $0.contains(from: from, until: assign.until) }) {
+                for receiver in receivers where !other.recipients.contains(where: { $0.tells(receiver, from: from, until: assign.until) }) {
+                    try tx.addRecipient(.init(receiver: receiver, from: from, until: assign.until), assignment: other.id)
+                }
+                try tx.audit(at: now, actor: actor, action: "assign", subject: device.conditionSubject, detail: assign.patient)
+                return .success((device.id, try tx.assignment(id: other.id) ?? other))
+            }
             let assignment = try tx.insertAssignment(
                 Assignment(
                     id: 0, device: device.id, userIndex: assign.user, patient: PatientAlias(rawValue: assign.patient), from: from,
@@ -218,7 +227,18 @@ extension Operations {
     }
 }
 
+extension Assignment.Recipient {
+    /// Whether the receiver is told for all of that time already.
+    func tells(_ receiver: String, from start: Instant, until end: Instant?) -> Bool {
+        self.receiver == receiver && from <= start && (until.map { until in end.map { $0 <= until } ?? false } ?? true)
+    }
+}
+
 extension Assignment {
+    func contains(from other: Instant, until end: Instant?) -> Bool {
+        from <= other && (until.map { until in end.map { $0 <= until } ?? false } ?? true)
+    }
+
     func overlaps(from other: Instant, until end: Instant?) -> Bool {
         (until.map { other < $0 } ?? true) && (end.map { from < $0 } ?? true)
     }

@@ -145,31 +145,51 @@ extension Operations {
 
     func retry(_ id: Int64?, _ receiver: String?, _ actor: String) async throws(JournalError) -> Result<JSON, OperationError> {
         if let receiver, !courier.names.contains(receiver) { return .failure(missing("receiver", receiver)) }
+        if let id { return try await retry(item: id, actor) }
         let now = clock.now().wall
-        let names = receiver.map { [$0] } ?? courier.names
-        let count: Int? = try await journal.write { tx in
-            if let id {
-                guard let item = try tx.item(id: id) else { return nil }
-                guard item.state == .quarantined || item.isForAPerson else { return 0 }
-                try tx.sendAgain(item)
-                try tx.audit(at: now, actor: actor, action: "retry", subject: "item/\(id)")
-                return 1
-            }
-            var count = 0
-            for name in names {
-                // A replay asks the receiver again about what it refused: 1,000 at once is more than any hub has seen.
-                for item in try tx.items(state: .quarantined, receiver: name, limit: 1_000) {
-                    try tx.sendAgain(item)
-                    count += 1
-                }
-                try tx.clear(.quarantine, subject: name)
-            }
+        try await journal.write { tx in
             try tx.audit(at: now, actor: actor, action: "retry", subject: receiver ?? "all")
-            return count
         }
-        guard let count else { return .failure(missing("item", "\(id ?? 0)")) }
+        var count = 0
+        for name in receiver.map({ [$0] }) ?? courier.names {
+            // First, so that what is refused once more meanwhile stands again.
+            try await journal.write { tx in try tx.clear(.quarantine, subject: name) }
+            var last: Int64 = 0
+            while true {
+                let after = last
+                let retried = try await journal.write { tx -> [Int64] in
+                    let items = try tx.items(state: .quarantined, receiver: name, after: after, limit: Self.piece)
+                    for item in items { try tx.sendAgain(item) }
+                    return items.map(\.id)
+                }
+                guard let end = retried.last else { break }
+                count += retried.count
+                last = end
+            }
+        }
         try await courier.release(receiver: receiver)
         return .success(["retried": .integer(count)])
+    }
+
+    /// Items a transaction, so that no intake commit waits behind one (R1: 20 ms).
+    private static let piece = 25
+
+    private func retry(item id: Int64, _ actor: String) async throws(JournalError) -> Result<JSON, OperationError> {
+        let now = clock.now().wall
+        let found = try await journal.write { tx -> (receiver: String, count: Int)? in
+            guard let item = try tx.item(id: id) else { return nil }
+            guard item.state == .quarantined || item.isForAPerson else { return (item.receiver, 0) }
+            try tx.sendAgain(item)
+            let left = try tx.counts().items[item.receiver] ?? [:]
+            if left[.quarantined, default: 0] == 0 { try tx.clear(.quarantine, subject: item.receiver) }
+            if left[.uncertain, default: 0] == 0 { try tx.clear(.outcomeUnknown, subject: item.receiver) }
+            try tx.audit(at: now, actor: actor, action: "retry", subject: "item/\(id)")
+            return (item.receiver, 1)
+        }
+        guard let found else { return .failure(missing("item", "\(id)")) }
+        // Only its own receiver: what holds the others is not mended by this.
+        try await courier.release(receiver: found.receiver)
+        return .success(["retried": .integer(found.count)])
     }
 
     func quarantine(_ id: Int64, _ reason: String, _ actor: String) async throws(JournalError) -> Result<JSON, OperationError> {

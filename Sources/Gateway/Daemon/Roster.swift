@@ -21,6 +21,8 @@ final class Roster: Service {
 
     /// A simulated device listens while it has something to say; looking for its socket costs one failing `connect`.
     private static let lookInterval = Duration.milliseconds(250)
+    /// After a failure of the journal itself: long enough not to spin on a broken disk, short against its repair.
+    private static let journalPause = Duration.seconds(5)
 
     init(journal: Journal, intake: Intake, catalogue: DeviceCatalogue, loop: EventLoop, gate: IntakeGate, logger: Logger) {
         self.journal = journal
@@ -58,8 +60,19 @@ final class Roster: Service {
     private func serve(_ id: Int64, path: String) async {
         while !Task.isCancelled {
             await gate.waitUntilOpen()
-            let device = try? await journal.read { tx in try tx.device(id: id) }
-            guard let device, device.state != .returned, let model = catalogue[device.model] else { return }
+            let found: DeviceRecord?
+            do throws(JournalError) {
+                found = try await journal.read { tx in try tx.device(id: id) }
+            } catch {
+                logger.note(.error, "device not looked up", .device(id), .reason(error.what))
+                try? await Task.sleep(for: Self.journalPause)
+                continue
+            }
+            guard let device = found, device.state != .returned else { return }
+            guard let model = catalogue[device.model] else {
+                logger.note(.error, "device has no model in the catalogue", .device(id))
+                return
+            }
             if let bearer = try? await ATTSocketBearer.connect(socketPath: path, loop: loop) {
                 do throws(JournalError) {
                     _ = try await intake.run(bearer, device: device, model: model)

@@ -73,20 +73,26 @@ struct ClockWatch: Service {
 
     func run() async throws {
         await cancelWhenGracefulShutdown {
-            let began = clock.now()
+            // Since when nothing has vouched for the clock.
+            var began = clock.now()
             var wasSynchronised = false
+            var isTold = false
             while !Task.isCancelled {
                 let now = clock.now()
                 do throws(JournalError) {
-                    if now.isSynchronised, !wasSynchronised {
-                        try await synchronised(now)
-                    } else if !now.isSynchronised, now.monotonic - began.monotonic >= patience {
+                    if now.isSynchronised {
+                        if wasSynchronised { try await putRightLatecomers(now) } else { try await synchronised(now) }
+                        began = now
+                        isTold = false
+                    } else if now.monotonic - began.monotonic >= patience, !isTold {
+                        let began = began
                         try await journal.write { tx in
                             try tx.raise(
                                 Condition(
                                     .clockUnsynchronised, subject: "hub", since: began.wall,
                                     reason: "Nothing vouches for the hub's clock: readings are taken and do not leave."))
                         }
+                        isTold = true
                     }
                     wasSynchronised = now.isSynchronised
                 } catch {
@@ -95,6 +101,12 @@ struct ClockWatch: Service {
                 try? await Task.sleep(for: now.isSynchronised ? Self.calm : Self.impatient)
             }
         }
+    }
+
+    /// A frame that came before the synchronisation may have been committed after it: behind a slow disk, or on a link that was
+    /// up already.
+    private func putRightLatecomers(_ now: ClockReading) async throws(JournalError) {
+        if try await desk.clockSynchronised(now) > 0 { courier.ring() }
     }
 
     private func synchronised(_ now: ClockReading) async throws(JournalError) {
@@ -155,10 +167,22 @@ struct Housekeeping: Service {
                     low: Int64(storage.lowMegabytes) << 20, full: Int64(storage.fullMegabytes) << 20,
                     ballast: Int64(storage.ballastMegabytes) << 20),
                 isBallastHeld: await journal.reserve == .held)
+            await forgetEarlierRun()
             while !Task.isCancelled {
                 await look(&pressure)
                 await alarm.wait(atMost: pressure.level == .ok ? Self.calm : Self.pressed)
             }
+        }
+    }
+
+    /// What an earlier run said of the disk: the first look says it anew where it still holds.
+    private func forgetEarlierRun() async {
+        do throws(JournalError) {
+            try await journal.write { tx in
+                for code in [Condition.Code.storageLow, .storageFull] { try tx.clear(code, subject: "hub") }
+            }
+        } catch {
+            logger.note(.error, "housekeeping failed", .reason(error.what))
         }
     }
 
@@ -171,7 +195,12 @@ struct Housekeeping: Service {
             while !actions.isEmpty {
                 let action = actions.removeFirst()
                 logger.note(.warning, "storage", .code(action))
-                actions += try await take(action, &pressure, free: free, at: now)
+                do throws(JournalError) {
+                    actions += try await take(action, &pressure, free: free, at: now)
+                } catch {
+                    // On a full disk even a deletion may fail: the ballast is still to be released, and the person to be told.
+                    logger.note(.error, "housekeeping failed", .reason(error.what))
+                }
             }
             try await tell(pressure, at: now)
         } catch {
@@ -183,7 +212,9 @@ struct Housekeeping: Service {
     private func purge(at now: ClockReading) async throws(JournalError) {
         let before = now.wall - .seconds(Int64(storage.retentionDeliveredDays) * 86_400)
         var purged = 0
-        while case let count = try await journal.purgeDelivered(before: before, limit: Self.piece, at: now.wall), count > 0 {
+        while !Task.isCancelled,
+            case let count = try await journal.purgeDelivered(before: before, limit: Self.piece, at: now.wall), count > 0
+        {
             purged += count
         }
         if purged > 0 { logger.note(.info, "delivered readings past retention purged", .count(purged)) }
