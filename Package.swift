@@ -52,7 +52,7 @@ let package = Package(
         room("Steward", ["Vitals", "ExactJSON", crypto]),
         room("FHIR", ["Vitals", "ExactJSON"]),
         room("HTTPMessage"),
-        room("Devices", ["Protocols", "Catalogue", "Vitals"]),
+        room("Devices", ["Protocols", "Catalogue", "Vitals", "ExactJSON"]),
         room("Destinations", ["FHIR", "Vitals", "HTTPMessage", "ExactJSON"]),
 
         // What touches the machine.
@@ -61,14 +61,17 @@ let package = Package(
         room("Bluetooth", ["Protocols", "Vitals", "EventLoop", "CLinux"]),
         room("Journal", ["Vitals", "Steward", "ExactJSON", "EventLoop", "CSQLite", crypto]),
         room("Intake", ["Devices", "Catalogue", "Protocols", "Journal", "Steward", "Vitals"]),
-        room("Courier", ["Journal", "Destinations", "Steward", "Vitals", "HTTP", "HTTPMessage", "ExactJSON", logging, lifecycle]),
-        room("Simulator", ["Protocols", "FHIR", "Vitals", "ExactJSON", "EventLoop", "CLinux", hummingbird, logging]),
+        room(
+            "Courier", ["Journal", "Destinations", "Steward", "Vitals", "HTTP", "HTTPMessage", "ExactJSON", logging, lifecycle]),
+        room("Simulator", ["Protocols", "FHIR", "Vitals", "ExactJSON", "EventLoop", "CLinux", hummingbird, logging, lifecycle]),
         room("HubAPI", ["Vitals", "ExactJSON", hummingbird, logging, lifecycle]),
-        room("Gateway", [
-            "Vitals", "ExactJSON", "Protocols", "Catalogue", "Steward", "FHIR", "HTTPMessage", "Devices", "Destinations",
-            "EventLoop", "HTTP", "Bluetooth", "Journal", "Intake", "Courier", "Simulator", "HubAPI",
-            "CSystemd", "CLinux", crypto, logging, lifecycle, arguments,
-        ]),
+        room(
+            "Gateway",
+            [
+                "Vitals", "ExactJSON", "Protocols", "Catalogue", "Steward", "FHIR", "HTTPMessage", "Devices", "Destinations",
+                "EventLoop", "HTTP", "Bluetooth", "Journal", "Intake", "Courier", "Simulator", "HubAPI",
+                "CSystemd", "CLinux", crypto, logging, lifecycle, arguments,
+            ]),
         .executableTarget(name: "vitalgate", dependencies: ["Gateway"], swiftSettings: strict),
         tests("CatalogueTests", ["Catalogue", "Vitals", "ExactJSON"]),
         tests("ConfigurationTests", ["Gateway", "Catalogue", "Vitals", "ExactJSON", logging]),
@@ -83,17 +86,27 @@ let package = Package(
         tests("FHIRTests", ["FHIR", "ExactJSON"]),
         tests("DestinationsTests", ["Destinations", "FHIR", "HTTPMessage", "Vitals", "ExactJSON"]),
         tests("EventLoopTests", ["EventLoop", "CLinux"]),
-        tests("SimulatorTests", [
-            "Simulator", "Bluetooth", "Devices", "Catalogue", "Protocols", "Vitals", "ExactJSON", "HTTP", "HTTPMessage", "EventLoop", "CLinux",
-        ]),
+        tests(
+            "SimulatorTests",
+            [
+                "Simulator", "Bluetooth", "Devices", "Catalogue", "Protocols", "Vitals", "ExactJSON", "HTTP", "HTTPMessage",
+                "EventLoop", "CLinux",
+            ]),
         tests("HTTPTests", ["HTTP", "HTTPMessage", "EventLoop", "CLinux"]),
-        tests("IntakeTests", [
-            "Intake", "Journal", "Steward", "Simulator", "Bluetooth", "Devices", "Catalogue", "Protocols", "Vitals", "ExactJSON", "EventLoop", "CLinux",
-        ]),
-        tests("CourierTests", [
-            "Courier", "Journal", "Steward", "Simulator", "Destinations", "HTTP", "HTTPMessage", "Vitals", "ExactJSON", "EventLoop", "CLinux",
-        ]),
-        tests("HubAPITests", ["HubAPI", "Vitals", "ExactJSON", "HTTP", "HTTPMessage", "EventLoop", "CLinux"]),
+        tests(
+            "IntakeTests",
+            [
+                "Intake", "Journal", "Steward", "Simulator", "Bluetooth", "Devices", "Catalogue", "Protocols", "Vitals",
+                "ExactJSON", "EventLoop", "CLinux",
+            ]),
+        tests(
+            "CourierTests",
+            [
+                "Courier", "Journal", "Steward", "Simulator", "Destinations", "HTTP", "HTTPMessage", "Vitals", "ExactJSON",
+                "EventLoop", "CLinux",
+            ]),
+        tests(
+            "HubAPITests", ["HubAPI", "Vitals", "ExactJSON", "HTTP", "HTTPMessage", "EventLoop", "CLinux", logging, lifecycle]),
         tests("GatewayTests", ["Gateway", "Journal", "Vitals", "ExactJSON", "CLinux"]),
     ],
     swiftLanguageModes: [.v6]

@@ -37,6 +37,8 @@ struct ChannelState {
     private var failedSince: Set<Int64> = []
     /// The acts on which the receiver fails, while it does.
     private var failing: [Int64: Failing] = [:]
+    /// How often in a row an act was sent and had not arrived.
+    private var losses: [Int64: Int] = [:]
     private var equalRefusals: (code: String, count: Int)?
     /// A new credential was tried and nothing was accepted since.
     private var hasRefreshed = false
@@ -53,6 +55,9 @@ struct ChannelState {
     static let mostEqualRefusals = 10
     /// An act that fails with 5xx so often while others pass steps aside (DESIGN section 5).
     static let mostServerFailures = 5
+
+    /// A receiver that asks for no time at all, or for one that has passed, is still one that asks for mercy.
+    static let leastRetryAfter = Duration.seconds(1)
 
     init(isHeld: Bool) { phase = isHeld ? .held : .open }
 
@@ -82,6 +87,7 @@ struct ChannelState {
         passed()
         equalRefusals = nil
         failing[act] = nil
+        losses[act] = nil
     }
 
     /// An item was refused for what it is. True where the channel must be held: the refusals are all the same.
@@ -105,7 +111,7 @@ struct ChannelState {
         case .waitUntilRetryAfter(let asked):
             if let asked {
                 failures += 1
-                phase = .pausing(until: now + RetryAfter.wait(asked))
+                pause(until: now + max(RetryAfter.wait(asked), Self.leastRetryAfter))
             } else {
                 pause(at: now, random: random)
             }
@@ -132,7 +138,7 @@ struct ChannelState {
         own.count += 1
         failures += 1
         failedSince.insert(act)
-        if failedSince.count > 1 { phase = .pausing(until: now + BackOff.standard.delay(attempt: failures, random: random)) }
+        if failedSince.count > 1 { pause(until: now + BackOff.standard.delay(attempt: failures, random: random)) }
         var steps: [Step] = [
             .stepAside(until: now + BackOff.standard.delay(attempt: own.count, random: random)),
             .rollFailure(kind: "server-failure", reason: reason),
@@ -152,6 +158,19 @@ struct ChannelState {
 
     private mutating func pause(at now: MonotonicTime, random: Double) {
         failures += 1
-        phase = .pausing(until: now + BackOff.standard.delay(attempt: failures, random: random))
+        pause(until: now + BackOff.standard.delay(attempt: failures, random: random))
+    }
+
+    /// A held channel stays held: only a person opens it.
+    private mutating func pause(until: MonotonicTime) {
+        if phase != .held { phase = .pausing(until: until) }
+    }
+
+    /// The receiver was asked about an act of unknown outcome and does not have it. Once is a lost connection; again and again is an act
+    /// on which the receiver breaks.
+    mutating func lost(act: Int64, at now: MonotonicTime, random: Double) -> [Step] {
+        losses[act, default: 0] += 1
+        guard losses[act, default: 0] > 1 else { return [] }
+        return serverFailed(act: act, reason: "The receiver breaks the exchange off.", at: now, random: random)
     }
 }

@@ -30,6 +30,10 @@ actor ChannelWorker {
     private static let fresh = Duration.seconds(20 * 60)
     /// A channel that could not be reached for so long is a condition. As the hub's clock (R5): 15 minutes.
     private static let unreachableAfter = Duration.seconds(15 * 60)
+    /// Whoever sees the clock synchronised rings; this is for a loss and return that nobody saw.
+    private static let clockLook = Duration.seconds(60)
+    /// An act waits for its device's clock look, which a link that stays open may never bring: its own time-out has to be seen.
+    private static let waitLook = Duration.seconds(5)
     /// After a failure of the journal itself: long enough not to spin on a broken disk, short against its repair.
     private static let journalPause = Duration.seconds(5)
 
@@ -90,14 +94,15 @@ actor ChannelWorker {
         case .open: break
         }
         // Uploads wait for a synchronised clock (R5); whoever observes the synchronisation rings.
-        guard now.isSynchronised else { return .idle }
+        guard now.isSynchronised else { return .sleep(until: now.monotonic + Self.clockLook) }
         if let dispatch = settling.first(where: { $0.value <= now.monotonic })?.key {
             try await reconcile(dispatch)
             return .again
         }
         aside = aside.filter { $0.value > now.monotonic }
         guard let act = try await nextAct(now) else {
-            let later = Array(aside.values) + Array(settling.values)
+            var later = Array(aside.values) + Array(settling.values)
+            if !waiting.isEmpty { later.append(now.monotonic + Self.waitLook) }
             return later.min().map { .sleep(until: $0) } ?? .idle
         }
         try await deliver(act, now: now)
@@ -216,6 +221,8 @@ actor ChannelWorker {
     }
 
     private func roll(kind: String, reason: String, at now: ClockReading) async throws(JournalError) {
+        // A request that our own end broke off says nothing of the receiver.
+        if Task.isCancelled { return }
         let (channel, name) = (channel, receiver.name)
         try await journal.write { tx in
             var record = try tx.channel(channel) ?? ChannelRecord(channel: channel, receiver: name, failures: 0)
@@ -233,11 +240,17 @@ actor ChannelWorker {
 
     private func hold(_ code: Condition.Code, reason: String, at now: ClockReading) async throws(JournalError) {
         let (channel, name) = (channel, receiver.name)
-        try await journal.write { tx in
-            var record = try tx.channel(channel) ?? ChannelRecord(channel: channel, receiver: name, failures: 0)
-            record.held = .init(code: code, reason: reason, since: now.wall)
-            try tx.setChannel(record)
-            try tx.raise(Condition(code, subject: channel, since: now.wall, reason: reason))
+        do throws(JournalError) {
+            try await journal.write { tx in
+                var record = try tx.channel(channel) ?? ChannelRecord(channel: channel, receiver: name, failures: 0)
+                record.held = .init(code: code, reason: reason, since: now.wall)
+                try tx.setChannel(record)
+                try tx.raise(Condition(code, subject: channel, since: now.wall, reason: reason))
+            }
+        } catch {
+            // A hold that is not on disk could not be lifted by anybody.
+            state.release()
+            throw error
         }
         report(.held(channel: channel, code: code, reason: reason))
     }
@@ -261,7 +274,8 @@ actor ChannelWorker {
                 if codes.insert(code).inserted, state.refused(code: code, act: act.id) {
                     try await hold(
                         .receiverHeld,
-                        reason: "The receiver refused \(ChannelState.mostEqualRefusals) readings in a row alike (\(code)).", at: now)
+                        reason: "The receiver refused \(ChannelState.mostEqualRefusals) readings in a row alike (\(code)).",
+                        at: now)
                 }
             case .open: settling[prepared.dispatch] = now.monotonic + receiver.settling
             case .waiting: state.passed()
@@ -330,7 +344,9 @@ actor ChannelWorker {
             }
             var items: [ItemRecord] = []
             for entry in dispatch.entries {
-                if let item = try tx.item(id: entry.item), item.state == .uncertain || item.state == .sending { items.append(item) }
+                if let item = try tx.item(id: entry.item), item.state == .uncertain || item.state == .sending {
+                    items.append(item)
+                }
             }
             guard let first = items.first, let act = try tx.act(id: first.act) else { return nil }
             return Prepared(
@@ -349,12 +365,18 @@ actor ChannelWorker {
             try await follow(settled, of: prepared, at: now)
             return
         }
+        var isLost = false
         for item in prepared.items {
-            guard let inquiry = inquiries.first(where: { $0.item == item.id }) else { continue }
+            guard let inquiry = inquiries.first(where: { $0.item == item.id }) else {
+                let cannotAsk = DispatchVerdict.items([ItemResult(item.id, .uncertain(reason: "The receiver cannot be asked."))])
+                _ = try await conclude(inquiryOn: item, cannotAsk, of: prepared, at: clock.now())
+                continue
+            }
             let outcome = await send(inquiry.request)
             let now = clock.now()
             let verdict = receiver.destination.verdict(
                 onReconciliation: outcome, of: item.id, in: prepared.draft, now: now.wall)
+            if case .resend = verdict.answer?.verdict { isLost = true }
             guard try await conclude(inquiryOn: item, verdict, of: prepared, at: now) else {
                 // Not answered: asked again after the channel's pause, the item stays as it was.
                 settling[id] = now.monotonic + receiver.settling
@@ -362,6 +384,12 @@ actor ChannelWorker {
             }
         }
         settling[id] = nil
+        if isLost {
+            let now = clock.now()
+            for step in state.lost(act: prepared.act.id, at: now.monotonic, random: .random(in: 0..<1)) {
+                try await take(step, act: prepared.act.id, at: now)
+            }
+        }
     }
 
     /// Takes the answer to a question about one item. False where it said nothing about the item but about the channel.

@@ -54,13 +54,26 @@ public final class Courier: Service {
         ring()
     }
 
+    /// Lets go of every connection, after ``run()`` has ended and before the process does.
+    public func close() async {
+        for receiver in receivers { await receiver.client.close() }
+    }
+
     public func run() async throws {
         try await withGracefulShutdownHandler {
             try await withThrowingDiscardingTaskGroup { group in
                 while !Task.isShuttingDownGracefully, !Task.isCancelled {
-                    for (channel, receiver) in try await newChannels() {
+                    let found: [NewChannel]
+                    do throws(JournalError) {
+                        found = try await newChannels()
+                    } catch {
+                        // The journal reopens itself (R1); what waits goes on waiting.
+                        report(.journalFailed(channel: "all", reason: error.what))
+                        await newWork.wait(atMost: Self.journalPause)
+                        continue
+                    }
+                    for (channel, receiver, isHeld) in found {
                         let bell = Doorbell()
-                        let isHeld = try await journal.read { tx in try tx.channel(channel)?.held != nil }
                         let worker = ChannelWorker(
                             channel: channel, receiver: receiver, journal: journal, clock: clock, bell: bell, isHeld: isHeld,
                             report: report)
@@ -77,11 +90,15 @@ public final class Courier: Service {
         }
     }
 
+    private typealias NewChannel = (channel: String, receiver: Receiver, isHeld: Bool)
+    /// After a failure of the journal: it needs a moment to reopen, and a broken disk must not be spun on.
+    private static let journalPause = Duration.seconds(5)
+
     /// Channels that have something to do and no worker yet.
-    private func newChannels() async throws(JournalError) -> [(String, Receiver)] {
+    private func newChannels() async throws(JournalError) -> [NewChannel] {
         let known = bells.withLock { Set($0.keys) }
         let names = self.names
-        let found = try await journal.read { tx -> [(String, String)] in
+        return try await journal.read { tx -> [NewChannel] in
             var found: [(String, String)] = []
             for name in names {
                 for work in try tx.channels(receiver: name) { found.append((work.channel, name)) }
@@ -92,12 +109,12 @@ public final class Courier: Service {
             for name in names {
                 for item in try tx.items(state: .uncertain, receiver: name, limit: 100) { found.append((item.channel, name)) }
             }
-            return found
+            var fresh: [String: NewChannel] = [:]
+            for (channel, name) in found where !known.contains(channel) {
+                guard let receiver = receivers.first(where: { $0.name == name }) else { continue }
+                fresh[channel] = (channel, receiver, try tx.channel(channel)?.held != nil)
+            }
+            return Array(fresh.values)
         }
-        var fresh: [String: Receiver] = [:]
-        for (channel, name) in found where !known.contains(channel) {
-            fresh[channel] = receivers.first { $0.name == name }
-        }
-        return fresh.map { ($0.key, $0.value) }
     }
 }

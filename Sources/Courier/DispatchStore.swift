@@ -52,7 +52,6 @@ extension Transaction {
         case .success(let record):
             for item in due { try setItem(item.id, state: .sending) }
             let attempt = try beginAttempt(dispatch: record.id, receiver: receiver.name, at: now)
-            try audit(at: now.wall, actor: "daemon", action: "release", subject: act.subject.rawValue, detail: receiver.name)
             return .ready(
                 Prepared(act: act, items: due, dispatch: record.id, draft: record.draft, attempt: attempt, started: now))
         case .failure(let error):
@@ -69,12 +68,14 @@ extension Transaction {
         _ due: [ItemRecord], of act: ActRecord, kind: ItemRecord.Kind, channel: String, receiver: Receiver, now: ClockReading
     ) throws(JournalError) -> Result<DispatchRecord, MappingError> {
         if let first = due.first, let open = try openDispatch(item: first.id) {
-            if Set(open.entries.map(\.item)) == Set(due.map(\.id)) { return .success(open) }
+            // Not one that is addressed to where the receiver was before its configuration was mended.
+            if Set(open.entries.map(\.item)) == Set(due.map(\.id)), receiver.isAddressed(by: open.url) { return .success(open) }
             try dropDispatch(id: open.id)
         }
         switch try drafted(due, of: act, kind: kind, receiver: receiver) {
         case .failure(let error): return .failure(error)
         case .success(let draft):
+            try audit(at: now.wall, actor: "daemon", action: "release", subject: act.subject.rawValue, detail: receiver.name)
             return .success(
                 try insertDispatch(
                     receiver: receiver.name, channel: channel, method: draft.request.method.rawValue, url: draft.request.url,
@@ -92,7 +93,8 @@ extension Transaction {
         let dispatchAct = DispatchAct(
             act: act,
             items: due.map {
-                DispatchItem(id: $0.id, reading: $0.readingSubject, serverReference: $0.serverReference.flatMap { ServerReference($0) })
+                DispatchItem(
+                    id: $0.id, reading: $0.readingSubject, serverReference: $0.serverReference.flatMap { ServerReference($0) })
             },
             claimedIdentifier: try !claimsDeviceTime(act, receiver: receiver.name))
         let context = DispatchContext(patientID: act.patient.rawValue, gateway: receiver.gateway)

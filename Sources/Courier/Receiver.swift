@@ -16,7 +16,8 @@ public struct Receiver: Sendable {
     public var settling: Duration
 
     public init(
-        destination: any Destination, client: HTTPClient, credential: any CredentialSource = NoCredential(), gateway: GatewayIdentity,
+        destination: any Destination, client: HTTPClient, credential: any CredentialSource = NoCredential(),
+        gateway: GatewayIdentity,
         settling: Duration = .seconds(5)
     ) {
         self.destination = destination
@@ -27,6 +28,13 @@ public struct Receiver: Sendable {
     }
 
     public var name: String { destination.settings.name }
+
+    /// Whether a request that was frozen earlier goes to this receiver's base as it is configured now.
+    func isAddressed(by url: String) -> Bool {
+        let base = destination.settings.baseURL
+        guard url.hasPrefix(base) else { return false }
+        return url.utf8.count == base.utf8.count || base.hasSuffix("/") || ["/", "?"].contains(url.dropFirst(base.count).first)
+    }
 
     /// Receiver + credential + patient context (R6). A plain FHIR server has one credential and no patient context.
     public func channel(for patient: PatientAlias) -> String { name }

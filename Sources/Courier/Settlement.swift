@@ -52,6 +52,14 @@ struct Settlement: Sendable {
         }
     }
 
+    /// Issue types of FHIR and codes of ours: lower case and dashes, digits only as a status (`http-422`).
+    private static func isCode(_ text: String) -> Bool {
+        let isStatus =
+            text.hasPrefix("http-") && text.utf8.count == 8 && text.utf8.dropFirst(5).allSatisfy { (0x30...0x39).contains($0) }
+        return isStatus
+            || (1...32).contains(text.utf8.count) && text.utf8.allSatisfy { (0x61...0x7A).contains($0) || $0 == 0x2D }
+    }
+
     func settle(_ results: [ItemResult], in tx: Transaction) throws(JournalError) -> [Settled] {
         var settled: [Settled] = []
         for result in results {
@@ -68,8 +76,12 @@ struct Settlement: Sendable {
             try tx.clearFailures(of: channel)
             try tx.clear(.itemFailing, subject: "\(receiver)/\(prepared.act.id)")
             try tx.clearIfNone(.uncertain, of: receiver, condition: .outcomeUnknown)
+            try tx.clearIfNone(.quarantined, of: receiver, condition: .quarantine)
             return .delivered(item)
-        case .quarantine(let code, let text):
+        case .quarantine(let claimed, let text):
+            // The code goes into logs and conditions, and a receiver could write anything there (R8).
+            let code = Self.isCode(claimed) ? claimed : "error"
+            try tx.clear(.itemFailing, subject: "\(receiver)/\(prepared.act.id)")
             try tx.setItem(item.id, state: .quarantined, reason: code)
             try tx.clearFailures(of: channel)
             try tx.raise(
@@ -92,7 +104,8 @@ struct Settlement: Sendable {
             return .waiting
         case .uncertain(let reason):
             try tx.setItem(
-                item.id, state: resendsUncertain ? .waiting : .uncertain, reason: resendsUncertain ? "sent-again" : Self.forAPerson)
+                item.id, state: resendsUncertain ? .waiting : .uncertain,
+                reason: resendsUncertain ? "sent-again" : Self.forAPerson)
             try tx.audit(
                 at: now.wall, actor: "daemon", action: resendsUncertain ? "send-again" : "hold-uncertain",
                 subject: item.readingSubject.rawValue, detail: reason)

@@ -28,6 +28,8 @@ public struct ControlServer: Service {
 
     /// Requests are a few hundred bytes; 64 KiB is far above and far below what could hurt.
     private static let mostRequestBytes = 65_536
+    /// How long requests under way may still take when the daemon ends: a look at the journal takes milliseconds.
+    private static let patience = Duration.seconds(2)
 
     public func run() async throws {
         // The exclusive database lock says that no other daemon runs on this state, so a socket file found here is a dead one's.
@@ -46,7 +48,19 @@ public struct ControlServer: Service {
                 await started()
             },
             logger: logger)
-        try await application.run()
+        // Somebody who holds half a request must not hold the daemon: after a while the connections are cut.
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                do { try await application.run() } catch is CancellationError {}
+            }
+            group.addTask {
+                try? await gracefulShutdown()
+                try? await Task.sleep(for: Self.patience)
+            }
+            try await group.next()
+            group.cancelAll()
+            try await group.waitForAll()
+        }
     }
 
     @Sendable private func answer(_ request: Request, _ context: ControlContext) async throws -> Response {
@@ -75,7 +89,8 @@ public struct ControlServer: Service {
 
     private static func response(_ status: HTTPResponse.Status, _ json: JSON) -> Response {
         Response(
-            status: status, headers: [.contentType: "application/json"], body: ResponseBody(byteBuffer: ByteBuffer(bytes: json.bytes)))
+            status: status, headers: [.contentType: "application/json"],
+            body: ResponseBody(byteBuffer: ByteBuffer(bytes: json.bytes)))
     }
 }
 

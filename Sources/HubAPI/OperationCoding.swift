@@ -118,7 +118,8 @@ extension Operation {
         case "audit": self = .audit(limit: try parameters.limit())
         default:
             throw OperationError(
-                "The hub does not know the operation \"\(name)\".", why: "The command and the daemon may be of different releases.",
+                "The hub does not know the operation \"\(name)\".",
+                why: "The command and the daemon may be of different releases.",
                 remedy: "Restart the daemon after an update: systemctl restart vitalgate.", exitCode: 64)
         }
     }

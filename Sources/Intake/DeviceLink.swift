@@ -32,6 +32,8 @@ actor DeviceLink {
     private var coincidence: ClockCoincidence?
     private var batteryPercent: Int?
     private var outcome: SessionOutcome?
+    /// A word could not leave: the device will send its record again, and may hold more.
+    private var hasLostWord = false
     private var feed: AsyncStream<Event>.Continuation?
     private var wakes = 0
     /// When the newest wake-up comes; a later wish needs none of its own.
@@ -74,6 +76,8 @@ actor DeviceLink {
     private static let saveAgainAfter = Duration.seconds(1)
     /// At this charge or below, somebody should bring batteries: the usual mark of two-cell devices (ours).
     private static let lowBatteryPercent = 20
+    /// As a stamp that lies further ahead is not believed (R5): 5 minutes.
+    private static let wrongClockSeconds: Int64 = 5 * 60
 
     init(
         bearer: any Bearer, device: DeviceRecord, model: Model, journal: Journal, clock: any Clock, registrar: Registrar,
@@ -179,7 +183,7 @@ actor DeviceLink {
         case .transferEnded: await nextTransfer(outcome: "records-ended")
         case .note(let note): report(.note(device: device.id, text: note.text))
         case .end(let ended):
-            outcome = outcome ?? ended
+            outcome = outcome ?? (hasLostWord ? SessionOutcome(readings: ended.readings, reason: .linkLost) : ended)
             await bearer.close()
         }
     }
@@ -225,7 +229,8 @@ actor DeviceLink {
         await save(
             token,
             Result(
-                frame: last, measurement: stream.measurement, isDerived: stream.isDerived, others: Array(stream.frames.dropLast())),
+                frame: last, measurement: stream.measurement, isDerived: stream.isDerived, others: Array(stream.frames.dropLast())
+            ),
             &group)
     }
 
@@ -316,7 +321,10 @@ actor DeviceLink {
     private func wordLeft(_ token: FrameToken) -> Bool {
         guard let open = openWords.removeValue(forKey: token) else { return true }
         // Where the link's end is the word, it needs no PDU.
-        if hasSendFailed, model.acknowledges != .disconnect, model.acknowledges.hasWord { return true }
+        if hasSendFailed, model.acknowledges != .disconnect, model.acknowledges.hasWord {
+            hasLostWord = true
+            return true
+        }
         if let base = open.base { equalInTransfer[base, default: 0] += 1 }
         guard model.acknowledges.hasWord else { return true }
         if let frame = open.frame { sentWords.append(frame) }
@@ -330,11 +338,28 @@ actor DeviceLink {
         if let face {
             coincidence = ClockCoincidence(device: face, hub: at)
             let hubFace = at.wall.milliseconds / 1_000 + Int64(at.offsetMinutes) * 60
-            report(.clockRead(device: device.id, hubAhead: .seconds(hubFace - face.secondsSince1970)))
+            let ahead = hubFace - face.secondsSince1970
+            report(.clockRead(device: device.id, hubAhead: .seconds(ahead)))
+            await judgeClock(isWrong: abs(ahead) > Self.wrongClockSeconds, at)
         } else {
             report(.clockRead(device: device.id, hubAhead: nil))
         }
         await changeEpochs { epochs in observeClock(epochs: epochs, face: face, at: at) }
+    }
+
+    /// A clock that is wrong and that nobody sets needs a person; one that can be set is set in this very session.
+    private func judgeClock(isWrong: Bool, _ at: ClockReading) async {
+        let isHopeless = isWrong && at.isSynchronised && model.clock.write == nil
+        await attempt { tx, subject in
+            if isHopeless {
+                try tx.raise(
+                    Condition(
+                        .deviceClockWrong, subject: subject, since: at.wall,
+                        reason: "The device's clock is more than five minutes off and cannot be set from here."))
+            } else if !isWrong {
+                try tx.clear(.deviceClockWrong, subject: subject)
+            }
+        }
     }
 
     private func clockSet(_ before: LocalDateTime?, _ after: LocalDateTime, _ at: ClockReading) async {
@@ -376,7 +401,8 @@ actor DeviceLink {
                     try tx.raise(
                         Condition(
                             .unknownDevice, subject: subject, since: now,
-                            reason: "The device gives no serial number, System ID or address: its readings could not be told apart."))
+                            reason:
+                                "The device gives no serial number, System ID or address: its readings could not be told apart."))
                 }
                 outcome = SessionOutcome(readings: 0, reason: .refused)
                 await bearer.close()
@@ -414,7 +440,8 @@ actor DeviceLink {
         await saveDevice()
         await attempt { tx, subject in
             if percent <= Self.lowBatteryPercent {
-                try tx.raise(Condition(.batteryLow, subject: subject, since: now, reason: "The device reports \(percent) % charge."))
+                try tx.raise(
+                    Condition(.batteryLow, subject: subject, since: now, reason: "The device reports \(percent) % charge."))
             } else {
                 try tx.clear(.batteryLow, subject: subject)
             }

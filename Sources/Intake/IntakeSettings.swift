@@ -11,7 +11,8 @@ public struct IntakeSettings: Sendable {
     public var confirmsBeforeCommit: Bool
 
     public init(
-        ranges: [ValueRange] = [], channel: @escaping @Sendable (String, PatientAlias) -> String?, confirmsBeforeCommit: Bool = false
+        ranges: [ValueRange] = [], channel: @escaping @Sendable (String, PatientAlias) -> String?,
+        confirmsBeforeCommit: Bool = false
     ) {
         self.ranges = ranges
         self.channel = channel

@@ -57,7 +57,8 @@ extension Desk {
             }
             guard !items.contains(where: \.isUnderWay) else { return .failure(Refused(.underWay)) }
             return .success(
-                try close(act, items, as: .rejected, why: "rejected", action: "reject", reason: reason, actor: actor, at: now, in: tx))
+                try close(
+                    act, items, as: .rejected, why: "rejected", action: "reject", reason: reason, actor: actor, at: now, in: tx))
         }
     }
 
@@ -69,7 +70,8 @@ extension Desk {
             guard !items.contains(where: \.isUnderWay) else { return .failure(Refused(.underWay)) }
             return .success(
                 try close(
-                    act, items, as: .retracted, why: "retracted", action: "retract", reason: reason, actor: actor, at: now, in: tx))
+                    act, items, as: .retracted, why: "retracted", action: "retract", reason: reason, actor: actor, at: now, in: tx
+                ))
         }
     }
 
@@ -91,7 +93,8 @@ extension Desk {
                 act, items, as: .retracted, why: "rebound", action: "rebind", reason: reason, actor: actor, at: now, in: tx)
             let bound = try tx.insertAct(
                 ActDraft(
-                    device: act.device, frame: act.frame, transfer: act.transfer, identity: act.identity.rebound(act.revision + 1),
+                    device: act.device, frame: act.frame, transfer: act.transfer,
+                    identity: act.identity.rebound(act.revision + 1),
                     measurement: act.measurement, state: .ready, effective: effective, timeBasis: act.timeBasis, patient: patient,
                     assignment: nil, cautions: act.cautions, coincidence: act.coincidence, batteryPercent: act.batteryPercent,
                     isDerived: act.isDerived, received: act.received))

@@ -216,6 +216,8 @@ struct Registrar: Sendable {
         if changed.effective != record.effective || changed.patient != record.patient {
             // Obligations that were made for the earlier decision, none of which has left.
             for item in try tx.items(act: record.id) where item.state == .waiting {
+                // A request that was frozen for it and did not arrive tells the earlier decision: it must not be sent again.
+                if let dispatch = try tx.openDispatch(item: item.id) { try tx.dropDispatch(id: dispatch.id) }
                 try tx.setItem(item.id, state: .withdrawn, reason: "superseded", at: record.received.wall)
             }
         }
@@ -283,14 +285,17 @@ struct Registrar: Sendable {
             of: record.measurement, received: now, isFromStorage: true, isLiveWithoutStamp: model.clock.liveWithoutStamp,
             epochs: try tx.clockEpochs(device: device.id), zone: zone)
         let decided = try decided(
-            record.measurement, arrival: .new(record.identity), time: time, received: now, device: device.id, model: model, in: tx)
+            record.measurement, arrival: .new(record.identity), time: time, received: now, device: device.id, model: model, in: tx
+        )
         _ = try apply(decided, to: record, device: device, in: tx)
     }
 
     private func raiseHold(_ act: ActRecord, device: DeviceRecord, in tx: Transaction) throws(JournalError) {
         guard case .held(let reason) = act.state, let code = reason.condition else { return }
         try tx.raise(
-            Condition(code, subject: device.conditionSubject, since: act.received.wall, reason: "Readings of this device are held: \(reason.rawValue)."))
+            Condition(
+                code, subject: device.conditionSubject, since: act.received.wall,
+                reason: "Readings of this device are held: \(reason.rawValue)."))
     }
 }
 
@@ -300,7 +305,9 @@ extension Transaction {
     func completeUntil(device: Int64, model: Model, before transfer: Int64) throws(JournalError) -> Instant? {
         guard model.records != .none else { return nil }
         for earlier in try lastTransfers(device: device, limit: 10) where earlier.id < transfer {
-            if let ended = earlier.ended, ended.isSynchronised, ["quiet", "peer-ended", "records-ended"].contains(earlier.outcome ?? "") {
+            if let ended = earlier.ended, ended.isSynchronised,
+                ["quiet", "peer-ended", "records-ended"].contains(earlier.outcome ?? "")
+            {
                 return ended.wall
             }
         }

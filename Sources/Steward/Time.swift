@@ -123,8 +123,10 @@ private func correctedTime(
     // A new record was measured before it arrived and after all that came before: an epoch that puts it elsewhere is believed
     // only where no other has the stamp.
     let earliest = completeUntil.map { $0 - TimeRule.agreement } ?? Instant(milliseconds: .min)
-    let possible = plausible.filter { $0.instant <= received.wall && $0.instant >= earliest }
-    let past = possible.isEmpty ? plausible.filter { $0.instant <= received.wall } : possible
+    // Clocks show whole seconds or minutes: a record that was just taken may seem to come from a moment ahead.
+    let latest = received.wall + TimeRule.agreement
+    let possible = plausible.filter { $0.instant <= latest && $0.instant >= earliest }
+    let past = possible.isEmpty ? plausible.filter { $0.instant <= latest } : possible
     let candidates = past.isEmpty ? plausible : past
     guard let newest = candidates.last else { return .held(.implausible) }
     guard candidates.allSatisfy({ abs(($0.instant - newest.instant).milliseconds) <= TimeRule.agreement.milliseconds }) else {

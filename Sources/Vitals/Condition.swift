@@ -46,22 +46,29 @@ extension Condition.Code {
     public var remedy: String {
         switch self {
         case .signInNeeded: "Sign in to the receiver again; readings wait and nothing is lost."
-        case .receiverHeld: "Read the receiver's answer with `vitalgate outbox list`, mend its cause, then `vitalgate outbox retry`."
+        case .receiverHeld:
+            "Read the receiver's answer with `vitalgate outbox list`, mend its cause, then `vitalgate outbox retry`."
         case .receiverUnreachable: "Check the hub's internet connection; delivery resumes by itself."
-        case .quarantine: "Read the receiver's answer with `vitalgate outbox show`, mend its cause, then `vitalgate outbox retry`."
-        case .outcomeUnknown: "Look the reading up at the receiver, then `vitalgate outbox retry` or `vitalgate outbox quarantine`."
-        case .itemFailing: "The receiver fails on this reading while others pass: send its operator the attempt from `vitalgate outbox show`."
+        case .quarantine:
+            "Read the receiver's answer with `vitalgate outbox show`, mend its cause, then `vitalgate outbox retry`."
+        case .outcomeUnknown:
+            "Look the reading up at the receiver, then `vitalgate outbox retry` or `vitalgate outbox quarantine`."
+        case .itemFailing:
+            "The receiver fails on this reading while others pass: send its operator the attempt from `vitalgate outbox show`."
         case .clockUnsynchronised: "Let the hub reach a time server, or declare the clock good with `vitalgate clock declare`."
         case .deviceClockWrong: "Let the device connect once more so that the hub can set its clock, or set it by hand."
-        case .timeUnknown: "Ask the patient when it was taken, then `vitalgate readings assign` with --at, or `vitalgate readings reject`."
-        case .possibleDuplicate: "Ask the patient whether it was taken twice, then `vitalgate readings assign` or `vitalgate readings reject`."
+        case .timeUnknown:
+            "Ask the patient when it was taken, then `vitalgate readings assign` with --at, or `vitalgate readings reject`."
+        case .possibleDuplicate:
+            "Ask the patient whether it was taken twice, then `vitalgate readings assign` or `vitalgate readings reject`."
         case .unassigned: "Say whose it is with `vitalgate assign`, or for single readings `vitalgate readings assign`."
         case .batteryLow: "Change the device's batteries."
         case .bondLost: "Pair the device again with `vitalgate pair`."
         case .adapterStuck: "Unplug the hub's power for ten seconds; if it comes back, replace the Bluetooth adapter."
-        case .connectedNoReading: "Take a new measurement with the hub nearby; if it stays, see `vitalgate devices show --log`."
+        case .connectedNoReading: "Take a new measurement with the hub nearby; if it stays, see `vitalgate devices show`."
         case .undecodable: "The bytes are kept. Update vitalgate, or send `vitalgate readings show` to its makers."
-        case .unknownDevice: "Add the device with `vitalgate pair`, or forget it with `vitalgate devices forget`."
+        case .unknownDevice:
+            "Add it under a name of its own with `vitalgate devices add`, or forget it with `vitalgate devices forget`."
         case .deviceError: "Switch the device off and on; if it stays, see `vitalgate devices show`."
         case .verificationOpen: "Finish with `vitalgate devices verify`: readings count as tests until then."
         case .noKeyProtection: "Give the service its key as a systemd credential (see README, Keys): a stolen hub could be read."

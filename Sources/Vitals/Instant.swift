@@ -32,7 +32,8 @@ public struct Instant: Hashable, Comparable, Sendable {
     /// Reads ISO 8601 with seconds and an offset or `Z`; fractions beyond milliseconds are cut.
     public init?(iso8601 text: some StringProtocol) {
         let characters = Array(text.utf8)
-        guard characters.count >= 20, let local = LocalDateTime(String(decoding: characters[0..<19], as: UTF8.self)), local.isValid
+        guard characters.count >= 20, let local = LocalDateTime(String(decoding: characters[0..<19], as: UTF8.self)),
+            local.isValid
         else { return nil }
         var position = 19
         var fraction: Int64 = 0

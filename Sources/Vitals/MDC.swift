@@ -1,6 +1,6 @@
 /// A term of the IEEE 11073-10101 nomenclature as its 32-bit context-free code (partition × 65,536 + term).
 ///
-/// The internal language for what was measured; receivers' own codes stand in `config/` and in their destination.
+/// The internal language for what was measured; receivers' own codes stand in their destination.
 public struct MDC: RawRepresentable, Hashable, Sendable {
     public let rawValue: UInt32
 

@@ -138,7 +138,8 @@ public enum StatusFlag: String, Hashable, Sendable, CaseIterable {
     public var makesInvalid: Bool {
         switch self {
         case .invalid, .unavailable, .calibrating, .demonstration, .testing, .sensorInterference, .sensorUnconnectedToUser,
-            .unknownSensor, .sensorDisplaced, .sensorDisconnected, .sensorMalfunctioning, .equipmentMalfunction, .controlSolution: true
+            .unknownSensor, .sensorDisplaced, .sensorDisconnected, .sensorMalfunctioning, .equipmentMalfunction, .controlSolution:
+            true
         default: false
         }
     }

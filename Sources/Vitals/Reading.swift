@@ -34,12 +34,14 @@ extension Measurement {
         switch kind {
         case .bloodPressure:
             let pressures = [Quantity.Name.systolic, .diastolic, .mean].compactMap { self[$0] }
-            return [Reading(kind: .bloodPressure, type: .bloodPressure, quantities: pressures)] + single(.pulseRate, as: .pulseRate)
+            return [Reading(kind: .bloodPressure, type: .bloodPressure, quantities: pressures)]
+                + single(.pulseRate, as: .pulseRate)
         case .pulseOximetrySpot:
             return single(.spo2, as: .oxygenSaturation) + single(.pulseRate, as: .pulseRate)
                 + single(.perfusionIndex, as: .perfusionIndex)
         case .bodyWeight:
-            return single(.weight, as: .bodyWeight) + single(.height, as: .bodyHeight) + single(.bodyMassIndex, as: .bodyMassIndex)
+            return single(.weight, as: .bodyWeight) + single(.height, as: .bodyHeight)
+                + single(.bodyMassIndex, as: .bodyMassIndex)
         case .bodyComposition:
             return single(.bodyFat, as: .bodyFat) + single(.weight, as: .bodyWeight) + single(.height, as: .bodyHeight)
         case .bodyTemperature: return single(.temperature, as: .bodyTemperature)

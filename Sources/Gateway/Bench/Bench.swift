@@ -16,7 +16,8 @@ import Vitals
 /// physical limits in the same run.
 enum Bench {
     private static let receiver = "bench"
-    private static let gateway = GatewayIdentity(systemID: nil, instance: "00000000-0000-8000-8000-000000000001", softwareVersion: "bench")
+    private static let gateway = GatewayIdentity(
+        systemID: nil, instance: "00000000-0000-8000-8000-000000000001", softwareVersion: "bench")
 
     /// Frames as `Benchmarks/python/peer.py` makes them: two cuff readings, then a spot-check, seven minutes apart.
     static func frame(_ index: Int) -> (UInt16, [UInt8]) {
@@ -42,7 +43,8 @@ enum Bench {
         let (characteristic, bytes) = frame(index)
         let frame = Frame(source: .gatt(characteristic: characteristic, handle: 1), bytes: bytes, received: clock)
         guard let measurement = try FrameDecoder.measurement(frame.source, frame.bytes) else {
-            throw OperationError("The benchmark is broken.", why: "A frame is no measurement.", remedy: "Report it.", exitCode: 70)
+            throw OperationError(
+                "The benchmark is broken.", why: "A frame is no measurement.", remedy: "Report it.", exitCode: 70)
         }
         return Subject(frame: frame, measurement: measurement)
     }
@@ -61,7 +63,8 @@ enum Bench {
             Instant(seconds: subject.measurement.deviceTime?.secondsSince1970 ?? 0), offsetMinutes: 0)
         let act = try tx.insertAct(
             ActDraft(
-                device: device, frame: frame, transfer: transfer, identity: identity, measurement: subject.measurement, state: .ready,
+                device: device, frame: frame, transfer: transfer, identity: identity, measurement: subject.measurement,
+                state: .ready,
                 effective: effective, timeBasis: .corrected, patient: PatientAlias(rawValue: "bench"), assignment: nil,
                 received: subject.frame.received))
         if owing {
@@ -135,7 +138,9 @@ enum Bench {
         let journal = try await opened(directory + "/bench.db")
         let (device, transfer) = try await prepared(journal, clock.now())
         let plain = open(directory + "/bench.plain", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
-        guard plain >= 0 else { throw OperationError("The benchmark cannot write.", why: directory, remedy: "Name another.", exitCode: 73) }
+        guard plain >= 0 else {
+            throw OperationError("The benchmark cannot write.", why: directory, remedy: "Name another.", exitCode: 73)
+        }
         defer { close(plain) }
         // What a commit writes: the pages that a reading touches, each with its frame header, found by looking at the log.
         let before = try await journal.storage().logBytes
@@ -152,7 +157,8 @@ enum Bench {
         }
         await journal.close()
         return [
-            "count": .integer(count), "bytesPerCommit": .integer(bytes), "commit": percentiles(commits), "bareFsync": percentiles(bare),
+            "count": .integer(count), "bytesPerCommit": .integer(bytes), "commit": percentiles(commits),
+            "bareFsync": percentiles(bare),
         ]
     }
 
@@ -192,7 +198,8 @@ enum Bench {
         let started = ContinuousClock.now
         let seconds = try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await courier.run() }
-            while try await journal.read({ tx in try tx.counts().items[Self.receiver]?[.delivered] ?? 0 }) < bodiesExpected(count) {
+            while try await journal.read({ tx in try tx.counts().items[Self.receiver]?[.delivered] ?? 0 }) < bodiesExpected(count)
+            {
                 await delivered.wait(atMost: .milliseconds(100))
             }
             let seconds = elapsed(since: started)
@@ -200,7 +207,9 @@ enum Bench {
             return seconds
         }
         let requests = try await journal.read { tx in
-            try (1...Int64(count)).compactMap { id in try tx.dispatch(id: id).map { HTTPRequest(.post, $0.url, headers: fhir, body: $0.body) } }
+            try (1...Int64(count)).compactMap { id in
+                try tx.dispatch(id: id).map { HTTPRequest(.post, $0.url, headers: fhir, body: $0.body) }
+            }
         }
         let alone = ContinuousClock.now
         for request in requests { _ = await client.send(request) }
@@ -212,7 +221,9 @@ enum Bench {
         ]
     }
 
-    private static let fhir = [HTTPHeader("content-type", "application/fhir+json"), HTTPHeader("accept", "application/fhir+json")]
+    private static let fhir = [
+        HTTPHeader("content-type", "application/fhir+json"), HTTPHeader("accept", "application/fhir+json"),
+    ]
 
     /// Items that so many frames make: pressures and pulse, or saturation and pulse: two each.
     private static func bodiesExpected(_ count: Int) -> Int { count * 2 }

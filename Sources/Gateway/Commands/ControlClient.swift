@@ -8,10 +8,11 @@ import HubAPI
 
 /// How a command reaches the running daemon.
 struct ControlOptions: ParsableArguments {
-    @Option(name: .long, help: "The daemon's control socket. Default: that of --config, else /run/vitalgate/control.sock.")
+    @Option(name: .long, help: "The daemon's control socket. Default: that of the configuration.")
     var socket: String?
 
-    @Option(name: .long, help: "The daemon's configuration file, to find its control socket.")
+    @Option(
+        name: .long, help: "The daemon's configuration file, to find its control socket. Default: /etc/vitalgate/vitalgate.toml.")
     var config: String?
 
     @Flag(name: .long, help: "JSON for machines: one object, or one a line where there are many.")
@@ -20,7 +21,9 @@ struct ControlOptions: ParsableArguments {
     func client() throws(OperationError) -> ControlClient {
         if let socket { return ControlClient(path: socket) }
         if let config { return ControlClient(path: try Configuration.loadOrExplain(config).hub.controlSocket) }
-        return ControlClient(path: Configuration.defaultControlSocket)
+        // The daemon's own default file, where it is there and ours to read.
+        let configured = Configuration.read(fileAt: Configuration.defaultPath).configuration?.hub.controlSocket
+        return ControlClient(path: configured ?? Configuration.defaultControlSocket)
     }
 
     /// Does the operation and prints rows or one object.

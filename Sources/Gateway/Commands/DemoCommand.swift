@@ -9,7 +9,8 @@ struct DemoCommand: AsyncParsableCommand {
             daemon in the middle of a transfer, starts it again, and counts: nothing lost, nothing doubled.
             """)
 
-    @Flag(help: "End by itself when every scripted reading has its final state; exit 0 only if all are as scripted.") var once = false
+    @Flag(help: "End by itself when every scripted reading has its final state; exit 0 only if all are as scripted.") var once =
+        false
     @Flag(help: "Print the summary as one JSON object and nothing else.") var json = false
     @Option(help: "A country's receivers: dk or no. Without it, a plain FHIR server.") var country: String?
     @Option(help: "Where to keep the state; a new directory under /tmp if left out.") var state: String?
@@ -19,7 +20,8 @@ struct DemoCommand: AsyncParsableCommand {
         try await Output.ending {
             if let country {
                 throw OperationError(
-                    "There is no demo for \"\(country)\" in this release.", why: "It speaks to plain FHIR R4 servers only (kind phd).",
+                    "There is no demo for \"\(country)\" in this release.",
+                    why: "It speaks to plain FHIR R4 servers only (kind phd).",
                     remedy: "Leave --country out.", exitCode: 64)
             }
             let demo = try Demo(.init(once: once || json, json: json, state: state, receiver: receiver))

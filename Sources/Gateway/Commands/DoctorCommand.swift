@@ -93,7 +93,8 @@ struct Checkup {
 
     var json: JSON {
         .members([
-            "check": .string(name), "result": .string(result.rawValue), "reason": .string(reason), "remedy": remedy.map { .string($0) },
+            "check": .string(name), "result": .string(result.rawValue), "reason": .string(reason),
+            "remedy": remedy.map { .string($0) },
         ])
     }
 
@@ -109,7 +110,8 @@ struct Checkup {
                 ? .init("clock", .ok, "the kernel's clock is synchronised")
                 : .init(
                     "clock", .warning, "nothing vouches for the kernel's clock: readings are taken and do not leave",
-                    "Start a time service (systemctl enable --now systemd-timesyncd), or declare the clock good: vitalgate clock declare."))
+                    "Start a time service (systemctl enable --now systemd-timesyncd), or declare the clock good: vitalgate clock declare."
+                ))
         // AF_BLUETOOTH is 31 (bluetooth.h); a kernel without it cannot have an adapter either.
         let radio = socket(31, Int32(SOCK_RAW.rawValue), 1)
         if radio >= 0 {
@@ -118,7 +120,8 @@ struct Checkup {
         } else {
             checks.append(
                 .init(
-                    "radio", .warning, "this kernel has no Bluetooth (\(String(cString: strerror(errno)))); this release does not use it yet"
+                    "radio", .warning,
+                    "this kernel has no Bluetooth (\(String(cString: strerror(errno)))); this release does not use it yet"
                 ))
         }
         return checks
@@ -128,7 +131,9 @@ struct Checkup {
         let path = configuration.hub.stateDirectory
         guard access(path, F_OK) == 0 else {
             return [
-                .init("state directory", .warning, "\(path) is not there yet", "The daemon makes it, if it may; as a service it always can.")
+                .init(
+                    "state directory", .warning, "\(path) is not there yet",
+                    "The daemon makes it, if it may; as a service it always can.")
             ]
         }
         guard access(path, W_OK) == 0 else {
@@ -171,7 +176,9 @@ struct Checkup {
             settings.connectTimeout = .seconds(10)
             settings.requestTimeout = .seconds(20)
             let client = HTTPClient(settings: settings, loop: loop)
-            switch await client.send(HTTPRequest(.get, receiver.base + "/metadata", headers: [HTTPHeader("accept", "application/fhir+json")])) {
+            switch await client.send(
+                HTTPRequest(.get, receiver.base + "/metadata", headers: [HTTPHeader("accept", "application/fhir+json")]))
+            {
             case .answered(let response): checks.append(answered(name, response))
             case .notSent(let failure), .unknown(let failure):
                 checks.append(.init(name, .failed, "\(failure.kind.rawValue): \(failure.message)", remedy(for: failure.kind)))
@@ -193,7 +200,9 @@ struct Checkup {
             return .init(
                 name, .failed, "something else answers (HTTP \(response.status), no FHIR)",
                 "A sign-in page of the network (captive portal) or a wrong base: open the base in a browser on this network.")
-        case 401, 403: return .init(name, .warning, "answers and asks for a credential (HTTP \(response.status))", "Check the token or certificate.")
+        case 401, 403:
+            return .init(
+                name, .warning, "answers and asks for a credential (HTTP \(response.status))", "Check the token or certificate.")
         case 407: return .init(name, .failed, "the proxy asks for a credential", "Put it into the receiver's proxy setting.")
         default: return .init(name, .failed, "answers HTTP \(response.status)", "Ask its operator, or check the base.")
         }

@@ -31,7 +31,8 @@ struct RunCommand: AsyncParsableCommand {
                 throw error
             } catch {
                 throw OperationError(
-                    "The daemon ended.", why: "\(error)", remedy: "See its log; the service manager starts it again.", exitCode: 70)
+                    "The daemon ended.", why: "\(error)", remedy: "See its log; the service manager starts it again.",
+                    exitCode: 70)
             }
         }
     }

@@ -42,7 +42,8 @@ struct SimulateCommand: AsyncParsableCommand {
                     try await device.serve(socketPath: path)
                 } catch {
                     throw OperationError(
-                        "The simulated device cannot run.", why: "\(error).", remedy: "Name another path: --socket PATH.", exitCode: 73)
+                        "The simulated device cannot run.", why: "\(error).", remedy: "Name another path: --socket PATH.",
+                        exitCode: 73)
                 }
             }
         }
@@ -84,7 +85,8 @@ struct SimulateCommand: AsyncParsableCommand {
                         throw error
                     } catch {
                         throw OperationError(
-                            "The fault script is not understood.", why: "\(error)", remedy: "See the help of `simulate receiver`.",
+                            "The fault script is not understood.", why: "\(error)",
+                            remedy: "See the help of `simulate receiver`.",
                             exitCode: 65)
                     }
                 }

@@ -24,7 +24,8 @@ struct DevicesCommand: AsyncParsableCommand {
             try await control.perform(
                 .devices,
                 columns: [
-                    ("NAME", "name"), ("MODEL", "model"), ("STATE", "state"), ("BATTERY", "batteryPercent"), ("LAST SEEN", "lastSeen"),
+                    ("NAME", "name"), ("MODEL", "model"), ("STATE", "state"), ("BATTERY", "batteryPercent"),
+                    ("LAST SEEN", "lastSeen"),
                     ("PATIENTS", "patients"),
                 ])
         }
@@ -86,7 +87,8 @@ func moment(_ text: String?, _ option: String) throws -> Instant? {
 struct ReturnCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "return", abstract: "Take a device back from its patient.",
-        discussion: "Refused while readings of it are not delivered, unless they are abandoned with a reason (they stay on the hub).")
+        discussion:
+            "Refused while readings of it are not delivered, unless they are abandoned with a reason (they stay on the hub).")
     @Argument(help: "The device's name.") var device: String
     @Option(help: "Return it although readings wait, and why.") var abandon: String?
     @OptionGroup var control: ControlOptions
@@ -124,7 +126,8 @@ struct ReadingsCommand: AsyncParsableCommand {
     }
 
     struct Assign: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Say whose a held reading is, and if need be when it was taken.")
+        static let configuration = CommandConfiguration(
+            abstract: "Say whose a held reading is, and if need be when it was taken.")
         @Argument(help: "The reading's id.") var id: String
         @Option(help: "The patient's opaque id.") var patient: String
         @Option(help: "A receiver by name; repeat for several. All of them if left out.") var recipient: [String] = []
@@ -139,7 +142,7 @@ struct ReadingsCommand: AsyncParsableCommand {
     struct Reject: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Decide that a reading is nobody's: kept, never sent.")
         @Argument(help: "The reading's id.") var id: String
-        @Option(help: "Why; kept in the audit log.") var reason: String
+        @Option(help: "Why; kept in the audit log.") var reason = "none given"
         @OptionGroup var control: ControlOptions
         func run() async throws { try await control.perform(.rejectReading(id: id, reason: reason)) }
     }
@@ -147,7 +150,7 @@ struct ReadingsCommand: AsyncParsableCommand {
     struct Retract: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Take a delivered reading back at every receiver that has it.")
         @Argument(help: "The reading's id.") var id: String
-        @Option(help: "Why; kept in the audit log.") var reason: String
+        @Option(help: "Why; kept in the audit log.") var reason = "none given"
         @OptionGroup var control: ControlOptions
         func run() async throws { try await control.perform(.retractReading(id: id, reason: reason)) }
     }
@@ -157,7 +160,7 @@ struct ReadingsCommand: AsyncParsableCommand {
             abstract: "Give a reading to another patient: retracted where it was delivered, sent anew for the right one.")
         @Argument(help: "The reading's id.") var id: String
         @Option(help: "The right patient's opaque id.") var patient: String
-        @Option(help: "Why; kept in the audit log.") var reason: String
+        @Option(help: "Why; kept in the audit log.") var reason = "none given"
         @OptionGroup var control: ControlOptions
         func run() async throws { try await control.perform(.rebindReading(id: id, patient: patient, reason: reason)) }
     }
@@ -169,7 +172,9 @@ struct ReadingsCommand: AsyncParsableCommand {
         func run() async throws {
             try await control.perform(
                 .suppressed(limit: limit),
-                columns: [("NUMBER", "number"), ("DEVICE", "device"), ("READING", "reading"), ("TIMES", "count"), ("LAST", "last")])
+                columns: [
+                    ("NUMBER", "number"), ("DEVICE", "device"), ("READING", "reading"), ("TIMES", "count"), ("LAST", "last"),
+                ])
         }
     }
 

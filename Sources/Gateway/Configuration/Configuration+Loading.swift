@@ -3,6 +3,7 @@ import HubAPI
 
 extension Configuration {
     static let defaultControlSocket = Hub().controlSocket
+    static let defaultPath = "/etc/vitalgate/vitalgate.toml"
 
     /// Reads the file, or says in three lines why it cannot be used.
     ///

@@ -53,10 +53,10 @@ public struct Daemon: Sendable {
         do {
             try await group.run()
         } catch {
-            await parts.journal.close()
+            await parts.close()
             throw error
         }
-        await parts.journal.close()
+        await parts.close()
         logger.note(.notice, "daemon stopped")
     }
 }
@@ -109,6 +109,11 @@ struct DaemonParts {
             journal: journal, courier: courier, desk: intake.desk, roster: roster, alarm: alarm, catalogue: catalogue,
             clock: clock, zone: zone)
         loops = [radio] + receiverLoops
+    }
+
+    func close() async {
+        await courier.close()
+        await journal.close()
     }
 
     static func openJournal(_ configuration: Configuration, fault: Fault? = nil) async throws -> Journal {

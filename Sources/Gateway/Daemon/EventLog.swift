@@ -19,7 +19,9 @@ enum EventLog {
         case .commitRefused(let device, let reason, _):
             logger.note(.error, "commit refused", .device(device), .reason(reason))
         case .clockRead(let device, let ahead):
-            logger.note(.info, "device clock read", .device(device), .reason(ahead.map { "hub ahead by \($0.milliseconds / 1000) s" } ?? "unset"))
+            logger.note(
+                .info, "device clock read", .device(device),
+                .reason(ahead.map { "hub ahead by \($0.milliseconds / 1000) s" } ?? "unset"))
         case .clockSet(let device): logger.note(.info, "device clock set", .device(device))
         case .note(let device, let text): logger.note(.debug, "device note", .device(device), .reason(text))
         case .ended(let device, let readings, let reason):

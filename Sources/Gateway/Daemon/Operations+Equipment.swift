@@ -78,7 +78,8 @@ extension Operations {
                 "identity",
                 to: .members([
                     "manufacturer": identity.manufacturer.map { .string($0) }, "model": identity.modelNumber.map { .string($0) },
-                    "serial": identity.serialNumber.map { .string($0) }, "firmware": identity.firmwareRevision.map { .string($0) },
+                    "serial": identity.serialNumber.map { .string($0) },
+                    "firmware": identity.firmwareRevision.map { .string($0) },
                     "systemID": identity.systemID.map { .string($0.hex) }, "address": identity.address.map { .string($0) },
                 ]))
             json = json.setting("assignments", to: .array(try tx.assignments(device: device.id).map(\.json)))
@@ -108,7 +109,8 @@ extension Operations {
     func add(
         _ name: String, _ model: String, _ bearer: String, _ actor: String
     ) async throws(JournalError) -> Result<JSON, OperationError> {
-        guard name.utf8.count <= 40, name.utf8.allSatisfy({ (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) || $0 == 0x2D })
+        guard name.utf8.count <= 40,
+            name.utf8.allSatisfy({ (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) || $0 == 0x2D })
         else {
             return .failure(
                 refusal("The device was not added.", "\"\(name)\" is no name for one.", "Use a-z, 0-9 and dashes, 40 at most."))
@@ -158,12 +160,14 @@ extension Operations {
             if let other = others.first(where: { $0.patient.rawValue != assign.patient }) {
                 return .failure(
                     refusal(
-                        "Nobody was assigned.", "The device belongs to another patient from \(other.from)\(other.until.map { " until \($0)" } ?? "").",
+                        "Nobody was assigned.",
+                        "The device belongs to another patient from \(other.from)\(other.until.map { " until \($0)" } ?? "").",
                         "End that with `vitalgate return \(device.name)`, or give a period that does not overlap."))
             }
             // Within a period that stands, the receivers are added to it: a second assignment would take the device from the first.
             if let other = others.first(where: { $0.contains(from: from, until: assign.until) }) {
-                for receiver in receivers where !other.recipients.contains(where: { $0.tells(receiver, from: from, until: assign.until) }) {
+                for receiver in receivers
+                where !other.recipients.contains(where: { $0.tells(receiver, from: from, until: assign.until) }) {
                     try tx.addRecipient(.init(receiver: receiver, from: from, until: assign.until), assignment: other.id)
                 }
                 try tx.audit(at: now, actor: actor, action: "assign", subject: device.conditionSubject, detail: assign.patient)
@@ -196,7 +200,8 @@ extension Operations {
                 return .failure(
                     OperationError(
                         "The device \(name) was not returned.", why: "\(open) obligations about its readings are open.",
-                        remedy: "Wait until they are delivered (`vitalgate outbox list`), or add --abandon REASON: they stay on the hub.",
+                        remedy:
+                            "Wait until they are delivered (`vitalgate outbox list`), or add --abandon REASON: they stay on the hub.",
                         exitCode: 75))
             }
             device.state = .returned

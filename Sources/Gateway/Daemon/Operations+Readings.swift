@@ -22,7 +22,9 @@ extension Operations {
                             "device": device.map { .string($0) }, "state": .string(act.state.name),
                             "reason": act.state.holdReason.map { .string($0.rawValue) },
                             "delivery": .array(
-                                items.filter { $0.reading == identified.id }.map { .string("\($0.receiver) \($0.state.rawValue)") }),
+                                items.filter { $0.reading == identified.id }.map {
+                                    .string("\($0.receiver) \($0.state.rawValue)")
+                                }),
                         ]))
                 }
             }
@@ -50,11 +52,13 @@ extension Operations {
                     "decoded": act.measurement.json(),
                     "decisions": .members([
                         "state": .string(act.state.name), "reason": act.state.holdReason.map { .string($0.rawValue) },
-                        "effective": act.effective.map { .string("\($0)") }, "timeBasis": act.timeBasis.map { .string($0.rawValue) },
+                        "effective": act.effective.map { .string("\($0)") },
+                        "timeBasis": act.timeBasis.map { .string($0.rawValue) },
                         "coincidence": act.coincidence.map { ["device": .string("\($0.device)"), "hub": $0.hub.json] },
                         "patient": act.patient.map { .string($0.rawValue) },
                         "cautions": .array(act.cautions.map(\.rawValue).sorted().map { .string($0) }),
-                        "ordinal": .integer(act.identity.ordinal), "revision": .integer(act.revision), "derived": .bool(act.isDerived),
+                        "ordinal": .integer(act.identity.ordinal), "revision": .integer(act.revision),
+                        "derived": .bool(act.isDerived),
                     ]),
                     "items": .array(items),
                 ]))
@@ -71,7 +75,8 @@ extension Operations {
                     .members([
                         "started": .string("\(attempt.started.wall)"), "ended": attempt.ended.map { .string("\($0)") },
                         "outcome": attempt.outcome.map { .string($0) }, "status": attempt.status.map { .integer($0) },
-                        "milliseconds": attempt.durationMilliseconds.map { .integer($0) }, "detail": attempt.detail.map { .string($0) },
+                        "milliseconds": attempt.durationMilliseconds.map { .integer($0) },
+                        "detail": attempt.detail.map { .string($0) },
                     ])
                 }),
         ])

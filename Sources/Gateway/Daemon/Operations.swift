@@ -28,7 +28,9 @@ struct Operations: HubOperations {
         return try result.get()
     }
 
-    private func answer(_ operation: HubAPI.Operation, by actor: String) async throws(JournalError) -> Result<JSON, OperationError> {
+    private func answer(_ operation: HubAPI.Operation, by actor: String) async throws(JournalError) -> Result<
+        JSON, OperationError
+    > {
         switch operation {
         case .status: return .success(try await status())
         case .devices: return .success(try await devices())
@@ -71,7 +73,8 @@ struct Operations: HubOperations {
     func missing(_ what: String, _ name: String) -> OperationError {
         OperationError(
             "There is no \(what) \"\(name)\".", why: "The hub does not know it.",
-            remedy: "See `vitalgate \(what == "device" ? "devices list" : what == "reading" ? "readings list" : "outbox list")`.", exitCode: 65)
+            remedy: "See `vitalgate \(what == "device" ? "devices list" : what == "reading" ? "readings list" : "outbox list")`.",
+            exitCode: 65)
     }
 
     func refusal(_ what: String, _ why: String, _ remedy: String) -> OperationError {
@@ -88,17 +91,22 @@ struct Operations: HubOperations {
             switch refused.refusal {
             case .noSuchReading: return .failure(missing("reading", id))
             case .timeNeeded:
-                return .failure(refusal(what, "It is not known when it was taken.", "Say it with --at 2026-01-31T08:00:00+01:00."))
+                return .failure(
+                    refusal(what, "It is not known when it was taken.", "Say it with --at 2026-01-31T08:00:00+01:00."))
             case .wrongState(let state):
                 return .failure(
-                    refusal(what, "It is \(state.name), and that cannot be done with such a one.", "See `vitalgate readings show \(id)`."))
+                    refusal(
+                        what, "It is \(state.name), and that cannot be done with such a one.",
+                        "See `vitalgate readings show \(id)`."))
             case .underWay:
                 return .failure(
                     OperationError(
                         what, why: "A request about it is under way, or its outcome is unknown.",
-                        remedy: "Try again in a minute; `vitalgate outbox list --state uncertain` shows what stays.", exitCode: 75))
+                        remedy: "Try again in a minute; `vitalgate outbox list --state uncertain` shows what stays.", exitCode: 75
+                    ))
             case .noSuchReceiver(let name):
-                return .failure(refusal(what, "There is no receiver \"\(name)\".", "Name one of: \(courier.names.joined(separator: ", "))."))
+                return .failure(
+                    refusal(what, "There is no receiver \"\(name)\".", "Name one of: \(courier.names.joined(separator: ", "))."))
             }
         }
     }

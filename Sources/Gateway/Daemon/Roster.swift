@@ -21,6 +21,8 @@ final class Roster: Service {
 
     /// A simulated device listens while it has something to say; looking for its socket costs one failing `connect`.
     private static let lookInterval = Duration.milliseconds(250)
+    /// Between tries at a device that connects and gives no reading: as often as a person standing beside it would expect.
+    private static let longestPause = Duration.seconds(60)
     /// After a failure of the journal itself: long enough not to spin on a broken disk, short against its repair.
     private static let journalPause = Duration.seconds(5)
 
@@ -41,7 +43,15 @@ final class Roster: Service {
             try await withThrowingDiscardingTaskGroup { group in
                 var served: Set<Int64> = []
                 while !Task.isShuttingDownGracefully, !Task.isCancelled {
-                    let devices = try await journal.read { tx in try tx.devices() }
+                    let devices: [DeviceRecord]
+                    do throws(JournalError) {
+                        devices = try await journal.read { tx in try tx.devices() }
+                    } catch {
+                        // The journal reopens itself (R1); meanwhile no device is given up.
+                        logger.note(.error, "devices not listed", .reason(error.what))
+                        await changed.wait(atMost: Self.journalPause)
+                        continue
+                    }
                     for device in devices where device.state != .returned && !served.contains(device.id) {
                         guard let path = device.socketPath else { continue }
                         served.insert(device.id)
@@ -58,6 +68,7 @@ final class Roster: Service {
 
     /// Connects again and again while the device belongs to the hub.
     private func serve(_ id: Int64, path: String) async {
+        var pause = Self.lookInterval
         while !Task.isCancelled {
             await gate.waitUntilOpen()
             let found: DeviceRecord?
@@ -75,13 +86,16 @@ final class Roster: Service {
             }
             if let bearer = try? await ATTSocketBearer.connect(socketPath: path, loop: loop) {
                 do throws(JournalError) {
-                    _ = try await intake.run(bearer, device: device, model: model)
+                    let outcome = try await intake.run(bearer, device: device, model: model)
+                    let isWell = !outcome.isWithoutReading || outcome.reason == .quiet || outcome.reason == .peerEnded
+                    // Of a device that connects and fails, each try costs its battery and the hub's disk.
+                    pause = isWell ? Self.lookInterval : min(max(pause * 2, .seconds(1)), Self.longestPause)
                 } catch {
                     await bearer.close()
                     logger.note(.error, "transfer not begun", .device(id), .reason(error.what))
                 }
             }
-            try? await Task.sleep(for: Self.lookInterval)
+            try? await Task.sleep(for: pause)
         }
     }
 }

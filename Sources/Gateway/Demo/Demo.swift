@@ -38,7 +38,7 @@ final class Demo {
     init(_ options: Options) throws(OperationError) {
         self.options = options
         if let state = options.state {
-            directory = state
+            directory = try Self.absolute(state)
         } else {
             var template = Array("/tmp/vitalgate-demo-XXXXXX".utf8CString)
             guard mkdtemp(&template) != nil else {
@@ -50,6 +50,18 @@ final class Demo {
         }
         try Directory.make(directory, mode: 0o700)
         daemonLog = LogTail(directory + "/daemon.log")
+    }
+
+    /// The configuration that is written takes no other paths.
+    private static func absolute(_ path: String) throws(OperationError) -> String {
+        if path.hasPrefix("/") { return path }
+        var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
+        guard getcwd(&buffer, buffer.count) != nil else {
+            throw OperationError(
+                "The demo has no place for its state.", why: String(cString: strerror(errno)) + ".",
+                remedy: "Name a directory from the root: --state /DIR.", exitCode: 73)
+        }
+        return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self) + "/" + path
     }
 
     func run() async throws(OperationError) -> Bool {
@@ -159,8 +171,10 @@ final class Demo {
         for device in scripted {
             say("   \(device.name): \(device.about)")
             var arguments = [
-                "simulate", device.kind, "--scenario", device.scenario, "--socket", "\(directory)/\(device.name).sock", "--ledger",
-                "\(directory)/\(device.name).ledger", "--seed", "\(device.name.utf8.reduce(7) { ($0 * 31 + Int($1)) % 1_000_003 })",
+                "simulate", device.kind, "--scenario", device.scenario, "--socket", "\(directory)/\(device.name).sock",
+                "--ledger",
+                "\(directory)/\(device.name).ledger", "--seed",
+                "\(device.name.utf8.reduce(7) { ($0 * 31 + Int($1)) % 1_000_003 })",
             ]
             if let count = device.count { arguments += ["--count", "\(count)"] }
             if let count = device.recordsPerLink { arguments += ["--per-link", "\(count)"] }
@@ -193,7 +207,8 @@ final class Demo {
         guard let url = base.split(separator: "/fhir").first else { return }
         let client = HTTPClient(settings: HTTPClientSettings(), loop: try EventLoop.made("vg-demo"))
         let outcome = await client.send(
-            HTTPRequest(.post, url + "/$fault", headers: [HTTPHeader("content-type", "application/json")], body: Array(script.utf8)))
+            HTTPRequest(
+                .post, url + "/$fault", headers: [HTTPHeader("content-type", "application/json")], body: Array(script.utf8)))
         guard case .answered(let response) = outcome, response.status == 204 else {
             throw OperationError(
                 "The demo's receiver does not obey.", why: "\(outcome)", remedy: "Run the demo again.", exitCode: 70)
@@ -219,7 +234,8 @@ final class Demo {
             committed += 1
             let microseconds = number(record["microseconds"]) ?? 0
             commits.append(microseconds)
-            let state = record["state"]?.string == "ready" ? "" : ", \(record["state"]?.string ?? ""): \(record["reason"]?.string ?? "")"
+            let state =
+                record["state"]?.string == "ready" ? "" : ", \(record["state"]?.string ?? ""): \(record["reason"]?.string ?? "")"
             say("   \(device): reading \(reading) committed after \(milliseconds(microseconds)) ms\(state)")
         case "word sent": say("   \(device): confirmed to the device")
         case "duplicate suppressed": say("   \(device): sent again, suppressed")
@@ -249,7 +265,8 @@ final class Demo {
             if isDone() { return }
             if daemon?.hasEnded == true, what != "the daemon to be ready" {
                 throw OperationError(
-                    "The demo's daemon ended by itself.", why: "See \(daemonLog.path).", remedy: "Please report it.", exitCode: 70)
+                    "The demo's daemon ended by itself.", why: "See \(daemonLog.path).", remedy: "Please report it.", exitCode: 70
+                )
             }
             guard ContinuousClock.now < deadline else {
                 throw OperationError(
@@ -306,8 +323,8 @@ final class Demo {
             && summary.held == DemoScript.all.reduce(0) { $0 + $1.expected.held } && summary.quarantined == quarantined
             && summary.delivered == DemoScript.all.reduce(0) { $0 + $1.expected.delivered } - quarantined
             && summary.lost == 0 && summary.doubled == 0
-            // A record that was committed and not yet confirmed when the daemon was killed comes once more.
-            && (suppressed...suppressed + 2).contains(summary.suppressed)
+            // At least: whoever is connected when the daemon is killed sends again what was committed, some their whole memory.
+            && summary.suppressed >= suppressed
         return summary
     }
 
@@ -361,7 +378,9 @@ final class Demo {
             \(summary.lost) lost, \(summary.doubled) doubled
             """)
         if let id = delivered.sorted().first {
-            say("\nThe whole story of one of them (vitalgate readings show \(id.prefix(8)) --socket \(directory)/control.sock):\n")
+            say(
+                "\nThe whole story of one of them (vitalgate readings show \(id.prefix(8)) --socket \(directory)/control.sock):\n"
+            )
             Output.story(try await control(.reading(id: id)), indent: 1)
         }
         if !summary.isAsScripted { say("\nNot all is as scripted: see \(directory)/daemon.log") }
@@ -371,7 +390,11 @@ final class Demo {
     private func percentiles(_ sorted: [Int], exponent: Int) -> JSON {
         guard let last = sorted.last else { return ["p50": nil, "p99": nil] }
         func at(_ percent: Int) -> JSON {
-            .number(ExactDecimal(mantissa: Int64(sorted.indices.contains(sorted.count * percent / 100) ? sorted[sorted.count * percent / 100] : last), exponent: exponent))
+            .number(
+                ExactDecimal(
+                    mantissa: Int64(
+                        sorted.indices.contains(sorted.count * percent / 100) ? sorted[sorted.count * percent / 100] : last),
+                    exponent: exponent))
         }
         return ["p50": at(50), "p99": at(99)]
     }

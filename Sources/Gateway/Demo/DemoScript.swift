@@ -25,7 +25,8 @@ struct DemoScript {
     /// The first that come: one each, live.
     static let first = [
         Device(
-            name: "cuff", kind: "cuff", scenario: "live", model: "generic-blood-pressure", about: "a cuff, one reading taken just now",
+            name: "cuff", kind: "cuff", scenario: "live", model: "generic-blood-pressure",
+            about: "a cuff, one reading taken just now",
             expected: Expected(delivered: 1)),
         Device(
             name: "oximeter", kind: "oximeter", scenario: "spot", model: "nonin-3230", about: "an oximeter, one spot-check",
@@ -38,7 +39,8 @@ struct DemoScript {
             name: "cuff-memory", kind: "cuff", scenario: "stored", model: "generic-blood-pressure",
             about: "five stored records, out of order", expected: Expected(delivered: 5)),
         Device(
-            name: "cuff-kilopascal", kind: "cuff", scenario: "kilopascal", model: "generic-blood-pressure", about: "pressures in kPa",
+            name: "cuff-kilopascal", kind: "cuff", scenario: "kilopascal", model: "generic-blood-pressure",
+            about: "pressures in kPa",
             expected: Expected(delivered: 1)),
         Device(
             name: "cuff-forgetful", kind: "cuff", scenario: "resend-all", model: "generic-blood-pressure",
