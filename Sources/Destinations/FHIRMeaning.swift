@@ -62,6 +62,8 @@ extension FHIRMeaning {
             case "login", "expired": return .credential
             case "forbidden", "suppressed": return .hold("the receiver answered \(status) \(issue.code)")
             case "lock-error", "transient", "timeout", "no-store", "incomplete":
+                // A receiver that says when to come again is not failing on this act.
+                if retryAfter != nil { return .wait(RetryAfter.duration(retryAfter, now: now)) }
                 return .failure(status: status, reason: "the receiver answered \(status) \(issue.code)")
             case "conflict", "duplicate", "multiple-matches": return .conflict("the receiver answered \(status) \(issue.code)")
             case "too-long", "too-costly": return .tooLarge("the receiver answered \(status) \(issue.code)")

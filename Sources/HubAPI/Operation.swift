@@ -14,7 +14,7 @@ public enum Operation: Hashable, Sendable {
     case forgetDevice(name: String)
     case readings(limit: Int, state: String?)
     case reading(id: String)
-    case assignReading(id: String, patient: String, recipients: [String], at: Instant?)
+    case assignReading(id: String, patient: String, recipients: [String], at: Instant?, reason: String?)
     case rejectReading(id: String, reason: String)
     case retractReading(id: String, reason: String)
     case rebindReading(id: String, patient: String, reason: String)

@@ -48,10 +48,11 @@ extension Operation {
         case .returnDevice(let name, let abandon): .members(["name": .string(name), "abandon": abandon.map { .string($0) }])
         case .readings(let limit, let state): .members(["limit": .integer(limit), "state": state.map { .string($0) }])
         case .reading(let id): ["id": .string(id)]
-        case .assignReading(let id, let patient, let recipients, let at):
+        case .assignReading(let id, let patient, let recipients, let at, let reason):
             .members([
                 "id": .string(id), "patient": .string(patient), "recipients": .array(recipients.map { .string($0) }),
                 "at": at.map { .string("\($0)") },
+                "reason": reason.map { .string($0) },
             ])
         case .rejectReading(let id, let reason), .retractReading(let id, let reason):
             ["id": .string(id), "reason": .string(reason)]
@@ -94,7 +95,8 @@ extension Operation {
         case "assign-reading":
             self = .assignReading(
                 id: try parameters.text("id"), patient: try parameters.text("patient"),
-                recipients: try parameters.texts("recipients"), at: try parameters.optionalInstant("at"))
+                recipients: try parameters.texts("recipients"), at: try parameters.optionalInstant("at"),
+                reason: try parameters.optionalText("reason"))
         case "reject-reading": self = .rejectReading(id: try parameters.text("id"), reason: try parameters.text("reason"))
         case "retract-reading": self = .retractReading(id: try parameters.text("id"), reason: try parameters.text("reason"))
         case "rebind-reading":

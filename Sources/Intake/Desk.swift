@@ -73,3 +73,31 @@ public struct Desk: Sendable {
         }
     }
 }
+
+extension Desk {
+    /// Tries the frames again that no decoder has understood so far (R2): at each start, since an update may bring one that does.
+    ///
+    /// - Returns: how many became readings.
+    public func decodeAgain() async throws(JournalError) -> Int {
+        var count = 0
+        var last: Int64 = 0
+        while case let page = try await undecoded(after: last), let end = page.last {
+            let registrar = registrar
+            count += try await journal.write { tx in
+                var decoded = 0
+                for frame in page where try registrar.decodeAgain(frame, in: tx) { decoded += 1 }
+                return decoded
+            }
+            last = end.id
+        }
+        try await journal.write { tx in
+            guard try tx.undecodedFrames(limit: 1).isEmpty else { return }
+            for device in try tx.devices() { try tx.clear(.undecodable, subject: device.conditionSubject) }
+        }
+        return count
+    }
+
+    private func undecoded(after id: Int64) async throws(JournalError) -> [FrameRecord] {
+        try await journal.read { tx in try tx.undecodedFrames(after: id, limit: Self.piece) }
+    }
+}

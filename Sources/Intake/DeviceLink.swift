@@ -76,6 +76,8 @@ actor DeviceLink {
     private static let saveAgainAfter = Duration.seconds(1)
     /// At this charge or below, somebody should bring batteries: the usual mark of two-cell devices (ours).
     private static let lowBatteryPercent = 20
+    /// Acts that are decided again in one transaction.
+    private static let piece = 25
     /// As a stamp that lies further ahead is not believed (R5): 5 minutes.
     private static let wrongClockSeconds: Int64 = 5 * 60
 
@@ -369,25 +371,40 @@ actor DeviceLink {
         await attempt { tx, subject in try tx.clear(.deviceClockWrong, subject: subject) }
     }
 
-    /// Writes what a look at the device's clock changes, and decides again the times that rest on it.
+    /// Writes what a look at the device's clock changes, and decides again the times that rest on it: in pieces, so that no other
+    /// device's commit waits behind a long memory (R1: 20 ms).
     private func changeEpochs(_ change: @escaping @Sendable ([ClockEpoch]) -> EpochChange) async {
-        let (registrar, id, acts, coincidence) = (registrar, device.id, actsInTransfer, coincidence)
-        await attempt { tx, _ in
-            let changed = change(try tx.clockEpochs(device: id))
-            try tx.apply(changed, device: id)
-            for act in acts {
-                guard var record = try tx.act(id: act) else { continue }
-                if record.coincidence == nil, let coincidence, try !registrar.hasLeft(record, in: tx) {
-                    record.coincidence = coincidence
-                    record = try tx.update(record)
+        let (registrar, id, coincidence) = (registrar, device.id, coincidence)
+        await attempt { tx, _ in try tx.apply(change(try tx.clockEpochs(device: id)), device: id) }
+        for start in stride(from: 0, to: actsInTransfer.count, by: Self.piece) {
+            let acts = Array(actsInTransfer[start..<min(start + Self.piece, actsInTransfer.count)])
+            await attempt { tx, _ in
+                for act in acts {
+                    guard var record = try tx.act(id: act) else { continue }
+                    if record.coincidence == nil, let coincidence, try !registrar.hasLeft(record, in: tx) {
+                        record.coincidence = coincidence
+                        record = try tx.update(record)
+                    }
+                    try registrar.decideAgain(record, time: true, in: tx)
                 }
-                try registrar.decideAgain(record, time: true, in: tx)
-            }
-            guard !changed.begun.isEmpty else { return }
-            for record in try tx.acts(ActFilter(device: id, heldReason: .timeUnknown), limit: 1_000) {
-                try registrar.decideAgain(record, time: true, in: tx)
             }
         }
+        let filter = ActFilter(device: id, heldReason: .timeUnknown)
+        var last: Int64 = 0
+        while let end = await lastHeld(filter, after: last) {
+            let from = last
+            await attempt { tx, _ in
+                for record in try tx.acts(filter, after: from, limit: Self.piece) {
+                    try registrar.decideAgain(record, time: true, in: tx)
+                }
+            }
+            last = end
+        }
+    }
+
+    /// The last of the next piece of acts, or `nil` where there is none.
+    private func lastHeld(_ filter: ActFilter, after id: Int64) async -> Int64? {
+        try? await journal.read { tx in try tx.acts(filter, after: id, limit: Self.piece).last?.id }
     }
 
     // MARK: The device itself

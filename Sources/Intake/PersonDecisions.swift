@@ -27,7 +27,7 @@ extension Desk {
 
     /// A person says whose a held reading is, and if need be when it was taken.
     public func assign(
-        reading id: String, patient: PatientAlias, receivers: [String], at stated: Instant?, actor: String
+        reading id: String, patient: PatientAlias, receivers: [String], at stated: Instant?, reason: String? = nil, actor: String
     ) async throws(JournalError) -> Decision {
         try await decide(id) { act, tx, now in
             guard case .held = act.state else { return .failure(Refused(.wrongState(act.state))) }
@@ -43,7 +43,7 @@ extension Desk {
             let record = try tx.update(bound)
             try oblige(record, to: receivers, patient, effective, in: tx)
             try tx.audit(
-                at: now.wall, actor: actor, action: "assign-reading", subject: act.subject.rawValue, detail: patient.rawValue)
+                at: now.wall, actor: actor, action: "assign-reading", subject: act.subject.rawValue, detail: [patient.rawValue, reason].compactMap(\.self).joined(separator: ": "))
             return .success(record)
         }
     }

@@ -278,6 +278,33 @@ struct Registrar: Sendable {
         try decideAgain(changed, time: true, in: tx)
     }
 
+    /// Decodes a stored frame that an earlier decoder rejected. True where it became a reading.
+    ///
+    /// It is taken for a stored record: when it arrived says nothing of when it was measured.
+    func decodeAgain(_ record: FrameRecord, in tx: Transaction) throws(JournalError) -> Bool {
+        guard let device = try tx.device(id: record.device), let key = device.key, let model = catalogue[device.model],
+            let measurement = try? FrameDecoder.measurement(record.frame.source, record.frame.bytes)
+        else { return false }
+        try tx.setDecodeError(nil, frame: record.id)
+        guard measurement.kind.isResult else { return false }
+        let identity = ReadingIdentity(base: ReadingIdentity.base(of: measurement, from: key), ordinal: 0)
+        guard case .unknown = try tx.identityState(identity) else { return false }
+        let time = decideTime(
+            of: measurement, received: record.frame.received, isFromStorage: true,
+            isLiveWithoutStamp: model.clock.liveWithoutStamp, epochs: try tx.clockEpochs(device: device.id), zone: zone)
+        let decided = try decided(
+            measurement, arrival: .new(identity), time: time, received: record.frame.received, device: device.id, model: model,
+            in: tx)
+        let act = try tx.insertAct(
+            ActDraft(
+                device: device.id, frame: record.id, transfer: record.transfer, identity: identity, measurement: measurement,
+                state: decided.state, effective: decided.effective, timeBasis: decided.timeBasis, patient: decided.patient,
+                assignment: decided.assignment, cautions: decided.cautions, received: record.frame.received))
+        try oblige(act, in: tx)
+        try raiseHold(act, device: device, in: tx)
+        return true
+    }
+
     /// The boot in which it came ended before the clock was right: a stamp still counts, when it arrived does not.
     private func decideAfterItsBoot(_ record: ActRecord, by now: ClockReading, in tx: Transaction) throws(JournalError) {
         guard let device = try tx.device(id: record.device), let model = catalogue[device.model] else { return }

@@ -58,7 +58,7 @@ struct CommitTests {
             }
             #expect(order.withLock { $0.prefix(2) } == ["obligation", "word"])
             #expect(story.confirmed == 1)
-            #expect(story.reason == "peer-ended")
+            #expect(story.reason == "quiet")
         }
     }
 
@@ -87,7 +87,7 @@ struct CommitTests {
 
             let roomy = try await full.reopened()
             let rest = try await roomy.link(peripheral)
-            #expect(rest.reason == "peer-ended")
+            #expect(rest.reason == "quiet")
             let acts = try await roomy.acts()
             #expect(acts.count == 60)
             #expect(Set(ledger(path).confirmed).count == 60)
@@ -154,7 +154,7 @@ struct CommitTests {
     @Test("R10 a device that connects and has nothing to tell leaves no reading")
     func r10_noReading() async throws {
         try await Home.with { home in
-            let story = try await home.link(home.peripheral(.cuffNoReading))
+            let story = try await home.link(home.peripheral(.cuffNoReading, linger: .milliseconds(300)))
             #expect(story.outcome.isWithoutReading)
             #expect(try await home.acts().isEmpty)
         }

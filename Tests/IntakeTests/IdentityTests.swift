@@ -32,7 +32,7 @@ struct IdentityTests {
             let waiting = try await home.acts()[0]
             #expect(try await home.frame(waiting)?.word == .pending)
             let second = try await home.link(peripheral)
-            #expect(second.reason == "peer-ended")
+            #expect(second.reason == "quiet")
             #expect(try await home.acts().count == 1)
         }
     }
@@ -57,7 +57,7 @@ struct IdentityTests {
             #expect(try await home.acts().count == 1)
             let after = try await home.reopened()
             let again = try await after.link(peripheral)
-            #expect(again.reason == "peer-ended")
+            #expect(again.reason == "quiet")
             // The scenario without stamps has two equal readings in all, the live one a single one.
             let expected = scenario == .cuffLive ? 1 : 2
             #expect(try await after.acts().count == expected)

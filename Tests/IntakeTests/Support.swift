@@ -161,11 +161,11 @@ struct Home: Sendable {
                 ballastBytes: 0, maxPageCount: pages))
     }
 
-    /// A cuff of one user whose maker is known; no waiting beyond what the tests need.
+    /// A cuff of one user whose maker is known. The hub ends the link, so that a loaded machine cuts no transfer short.
     static let cuff = Model(
         id: "test-cuff", name: "Test cuff", driver: .bloodPressure, match: .init(), specialization: MDC(528_391),
         acknowledges: .confirmation, clock: .init(read: 0x2A2B, write: 0x2A2B), users: .single, records: .all,
-        session: .init(quietMilliseconds: 200, cooldownSeconds: 0))
+        session: .init(quietMilliseconds: 400, cooldownSeconds: 0, disconnects: .hub))
 
     /// The same files opened again, as after a restart.
     func reopened(pages: Int? = nil) async throws -> Home {
@@ -192,13 +192,13 @@ struct Home: Sendable {
     var desk: Desk { intake().desk }
 
     func peripheral(
-        _ scenario: Scenario, count: Int = 10, seed: UInt64 = 1, ledger: String? = nil
+        _ scenario: Scenario, count: Int = 10, ledger: String? = nil, linger: Duration = .seconds(20)
     ) throws -> SimulatedPeripheral {
         let clock = clock
         return try SimulatedPeripheral(
             kind: scenario.kind, scenario: scenario,
             options: .init(
-                seed: seed, speed: 100, linger: .milliseconds(300), count: count, ledger: ledger,
+                seed: 1, speed: 100, linger: linger, count: count, ledger: ledger,
                 localTime: { clock.localTime }), loop: loop)
     }
 

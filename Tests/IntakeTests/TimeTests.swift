@@ -110,15 +110,17 @@ struct TimeTests {
         }
     }
 
-    @Test("R5 a set that the device takes and answers with an error is believed only when it is seen")
+    @Test("R5 a set that the device takes and answers with an error does not spoil the time: the clock was read before it")
     func r5_clockRefused() async throws {
         try await Home.with { home in
             try await home.assign()
-            try await home.link(home.peripheral(.cuffClockRefused))
+            let peripheral = try home.peripheral(.cuffClockRefused)
+            home.clock.advance(.seconds(600))
+            try await home.link(peripheral)
             let act = try await home.acts()[0]
             #expect(act.state == .ready)
             let effective = try #require(act.effective?.instant)
-            // The stamp is five minutes older than the hub's time by the look before the set.
+            // The device's clock is five minutes ahead, so its stamp is too.
             #expect(abs((effective - minute + .seconds(300)).milliseconds) < 60_000)
         }
     }
@@ -127,10 +129,25 @@ struct TimeTests {
     func r5_dateTime() async throws {
         try await Home.with({ $0.clock = .init(read: 0x2A08, write: 0x2A08) }) { home in
             try await home.assign()
-            let story = try await home.link(home.peripheral(.cuffDateTime))
+            let peripheral = try home.peripheral(.cuffDateTime)
+            home.clock.advance(.seconds(600))
+            let story = try await home.link(peripheral)
             #expect(story.clockSets == 1, "\(story.notes)")
+            let act = try await home.acts()[0]
+            #expect(act.state == .ready)
+            let effective = try #require(act.effective?.instant)
+            #expect(abs((effective - minute + .seconds(300)).milliseconds) < 60_000)
+        }
+    }
+
+    @Test("R5 a stamp that two epochs show at different times is held, not guessed")
+    func r5_twoEpochs() async throws {
+        try await Home.with({ $0.clock = .init(read: 0x2A08, write: 0x2A08) }) { home in
+            try await home.assign()
+            // Five minutes ahead and then set: its stamp may be five minutes old by the one, or of now by the other.
+            try await home.link(home.peripheral(.cuffDateTime))
             let states = try await home.states()
-            #expect(states == [.ready])
+            #expect(states == [.held(.timeUnknown)])
         }
     }
 

@@ -26,6 +26,18 @@ struct ControlOptions: ParsableArguments {
         return ControlClient(path: configured ?? Configuration.defaultControlSocket)
     }
 
+    /// Ends with 65 where the item is another receiver's.
+    func require(_ item: Int, of receiver: String?) async throws {
+        guard let receiver else { return }
+        try await Output.ending {
+            let found = try await client().perform(.outboxItem(id: item))["receiver"]?.string
+            guard found != receiver else { return }
+            throw OperationError(
+                "The item \(item) was left as it is.", why: "It is owed to \(found ?? "nobody"), not to \(receiver).",
+                remedy: "See `vitalgate outbox list --destination \(receiver)`.", exitCode: 65)
+        }
+    }
+
     /// Does the operation and prints rows or one object.
     func perform(_ operation: HubAPI.Operation, columns: [(title: String, key: String)]? = nil) async throws {
         try await Output.ending {

@@ -24,6 +24,7 @@ struct DemoCommand: AsyncParsableCommand {
                     why: "It speaks to plain FHIR R4 servers only (kind phd).",
                     remedy: "Leave --country out.", exitCode: 64)
             }
+            ChildProcess.endWithUs()
             let demo = try Demo(.init(once: once || json, json: json, state: state, receiver: receiver))
             guard try await demo.run() else { throw ExitCode(1) }
         }

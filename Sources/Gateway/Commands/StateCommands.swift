@@ -132,10 +132,12 @@ struct ReadingsCommand: AsyncParsableCommand {
         @Option(help: "The patient's opaque id.") var patient: String
         @Option(help: "A receiver by name; repeat for several. All of them if left out.") var recipient: [String] = []
         @Option(help: "When it was taken, with zone: 2026-01-31T08:00:00+01:00.") var at: String?
+        @Option(help: "Why; kept in the audit log.") var reason: String?
         @OptionGroup var control: ControlOptions
         func run() async throws {
             try await control.perform(
-                .assignReading(id: id, patient: patient, recipients: recipient, at: try moment(at, "--at")))
+                .assignReading(
+                    id: id, patient: patient, recipients: recipient, at: try moment(at, "--at"), reason: reason))
         }
     }
 
@@ -210,8 +212,12 @@ struct OutboxCommand: AsyncParsableCommand {
     struct Show: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "One item with every attempt and the receiver's answers.")
         @Argument(help: "The item's number.") var item: Int
+        @Option(help: "Only if it is this receiver's.") var destination: String?
         @OptionGroup var control: ControlOptions
-        func run() async throws { try await control.perform(.outboxItem(id: item)) }
+        func run() async throws {
+            try await control.require(item, of: destination)
+            try await control.perform(.outboxItem(id: item))
+        }
     }
 
     struct Retry: AsyncParsableCommand {
@@ -228,8 +234,12 @@ struct OutboxCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Set an item aside: kept, not sent until retried.")
         @Argument(help: "The item's number.") var item: Int
         @Option(help: "Why; kept in the audit log.") var reason = "set aside by a person"
+        @Option(help: "Only if it is this receiver's.") var destination: String?
         @OptionGroup var control: ControlOptions
-        func run() async throws { try await control.perform(.quarantine(item: item, reason: reason)) }
+        func run() async throws {
+            try await control.require(item, of: destination)
+            try await control.perform(.quarantine(item: item, reason: reason))
+        }
     }
 }
 

@@ -13,7 +13,10 @@ extension ConfigurationReader {
             authentication = .bearer(tokenFile: file)
         }
         let authority = path(section, "ca_file")
-        if let authority { present(section, "ca_file", authority) }
+        if let authority {
+            present(section, "ca_file", authority)
+            pem(section, "ca_file", authority, "CERTIFICATE")
+        }
         if let base, base.scheme == "https", authority == nil {
             section.warn(
                 "ca_file", why: "any of the system's authorities may vouch for the receiver",
@@ -78,8 +81,14 @@ extension ConfigurationReader {
     private func certificate(_ section: Section) -> Configuration.Receiver.ClientCertificate? {
         let certificate = path(section, "certificate_file")
         let key = path(section, "key_file")
-        if let certificate { present(section, "certificate_file", certificate) }
-        if let key { secret(section, "key_file", key) }
+        if let certificate {
+            present(section, "certificate_file", certificate)
+            pem(section, "certificate_file", certificate, "CERTIFICATE")
+        }
+        if let key {
+            secret(section, "key_file", key)
+            pem(section, "key_file", key, "PRIVATE KEY")
+        }
         switch (certificate, key) {
         case (let certificate?, let key?): return .init(certificateFile: certificate, keyFile: key)
         case (nil, nil): return nil

@@ -5,6 +5,12 @@ import Glibc
 public protocol FileInspector: Sendable {
     /// `nil` where it does not exist or cannot be looked at.
     func status(of path: String) -> FileStatus?
+    /// Whether the text stands in the file; `nil` where it cannot be read.
+    func holds(_ text: String, in path: String) -> Bool?
+}
+
+extension FileInspector {
+    public func holds(_ text: String, in path: String) -> Bool? { nil }
 }
 
 public struct FileStatus: Hashable, Sendable {
@@ -34,6 +40,13 @@ public struct MachineFiles: FileInspector {
     }
 }
 
+extension MachineFiles {
+    public func holds(_ text: String, in path: String) -> Bool? {
+        // A bundle of every public authority is some 250 kB.
+        TextFile.bytes(of: path, limit: 1 << 20).map { String(decoding: $0, as: UTF8.self).contains(text) }
+    }
+}
+
 /// The last error of the C library, in words.
 enum SystemError {
     static var current: String { String(cString: strerror(errno)) }
@@ -55,6 +68,14 @@ extension ConfigurationReader {
             return nil
         }
         return status
+    }
+
+    /// A file in PEM form: the client would find out at the first delivery, and a technician has gone by then.
+    func pem(_ section: Section, _ key: String, _ path: String, _ what: String) {
+        guard files?.holds("\(what)-----", in: path) == false else { return }
+        section.reject(
+            key, why: "there is no \(what) in it (PEM)",
+            remedy: "Put it there in PEM form: it has a line that ends with \(what)-----.")
     }
 
     /// A file that holds a secret: others may not read it.

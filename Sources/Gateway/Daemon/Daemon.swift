@@ -97,6 +97,9 @@ struct DaemonParts {
         let roster = Roster(
             journal: journal, intake: intake, catalogue: catalogue, loop: radio, gate: gate, logger: logger)
         try await Self.prepare(journal, configuration: configuration, clock: clock)
+        if let count = try? await intake.desk.decodeAgain(), count > 0 {
+            logger.note(.notice, "stored frames decoded by this release", .count(count))
+        }
         self.journal = journal
         self.courier = courier
         self.roster = roster

@@ -41,11 +41,12 @@ struct Operations: HubOperations {
         case .forgetDevice(let name): return try await giveBack(name, abandon: "forgotten", actor)
         case .readings(let limit, let state): return .success(try await readings(limit: limit, state: state))
         case .reading(let id): return try await story(id)
-        case .assignReading(let id, let patient, let recipients, let at):
+        case .assignReading(let id, let patient, let recipients, let at, let reason):
             return try await decided(
                 desk.assign(
                     reading: id, patient: PatientAlias(rawValue: patient),
-                    receivers: recipients.isEmpty ? courier.names : recipients, at: at, actor: actor), id)
+                    receivers: recipients.isEmpty ? courier.names : recipients, at: at, reason: reason,
+                    actor: actor), id)
         case .rejectReading(let id, let reason):
             return try await decided(desk.reject(reading: id, reason: reason, actor: actor), id)
         case .retractReading(let id, let reason):

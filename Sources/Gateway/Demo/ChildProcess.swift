@@ -1,5 +1,6 @@
 import Glibc
 import HubAPI
+import Synchronization
 
 /// A process that the demo started, and ends by its id alone.
 final class ChildProcess {
@@ -24,6 +25,7 @@ final class ChildProcess {
                 remedy: "Close other programs and try again.", exitCode: 70)
         }
         process = id
+        Self.remember(id)
     }
 
     /// Ends it and waits until it is gone.
@@ -31,6 +33,7 @@ final class ChildProcess {
         guard isRunning else { return }
         isRunning = false
         kill(process, signal)
+        Self.forget(process)
         var status: Int32 = 0
         while waitpid(process, &status, 0) < 0, errno == EINTR {}
     }
@@ -40,11 +43,45 @@ final class ChildProcess {
         guard isRunning else { return true }
         var status: Int32 = 0
         guard waitpid(process, &status, WNOHANG) == process else { return false }
+        Self.forget(process)
         isRunning = false
         return true
     }
 
     deinit { end(SIGKILL) }
+}
+
+extension ChildProcess {
+    /// Room for every process that a demo starts.
+    private static let most = 64
+    /// Read by a signal handler, which may neither allocate nor lock: plain memory, written before the process is used.
+    nonisolated(unsafe) private static let ids = {
+        let ids = UnsafeMutablePointer<pid_t>.allocate(capacity: most)
+        ids.initialize(repeating: 0, count: most)
+        return ids
+    }()
+    private static let count = Atomic<Int>(0)
+
+    private static func remember(_ id: pid_t) {
+        let slot = count.wrappingAdd(1, ordering: .relaxed).oldValue
+        if slot < most { ids[slot] = id }
+    }
+
+    /// A process that was waited for has given its id back: another may have it now.
+    private static func forget(_ id: pid_t) {
+        for slot in 0..<most where ids[slot] == id { ids[slot] = 0 }
+    }
+
+    /// A demo that is ended (Ctrl-C, `kill`, a closed terminal) ends what it started.
+    static func endWithUs() {
+        _ = ids
+        for number in [SIGINT, SIGTERM, SIGHUP] {
+            signal(number) { number in
+                for slot in 0..<ChildProcess.most where ChildProcess.ids[slot] > 0 { kill(ChildProcess.ids[slot], SIGKILL) }
+                _exit(128 + number)
+            }
+        }
+    }
 }
 
 /// The lines that are appended to a file, as they come.
