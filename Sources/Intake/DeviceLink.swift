@@ -433,11 +433,14 @@ actor DeviceLink {
             await perform(session.enrolled(at: clock.now()), &group)
         } else {
             if let serial = identity.serialNumber, let enrolled = device.identity.serialNumber, serial != enrolled {
+                let (registrar, acts) = (registrar, actsInTransfer)
                 await attempt { tx, subject in
                     try tx.raise(
                         Condition(
                             .deviceError, subject: subject, since: now,
                             reason: "Another device answers where this one was: add it under a name of its own."))
+                    // What this link brought before it said who it is may be another person's (R4): a person decides.
+                    for id in acts { if let act = try tx.act(id: id) { try registrar.holdForAPerson(act, in: tx) } }
                 }
                 // Its readings would stand in the wrong record (R4): nothing more is taken or confirmed.
                 outcome = SessionOutcome(readings: recordsInTransfer, reason: .refused)

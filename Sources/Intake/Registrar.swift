@@ -155,7 +155,7 @@ struct Registrar: Sendable {
     @discardableResult
     func decideAgain(_ record: ActRecord, time redoesTime: Bool, in tx: Transaction) throws(JournalError) -> ActRecord {
         guard let device = try tx.device(id: record.device), let model = catalogue[device.model] else { return record }
-        guard case .held(let reason) = record.state, reason != .possibleDuplicate else {
+        guard case .held(let reason) = record.state, reason != .possibleDuplicate, reason != .unproved else {
             return redoesTime ? try correctTime(record, device: device, model: model, in: tx) : record
         }
         let time: TimeDecision
@@ -229,6 +229,20 @@ struct Registrar: Sendable {
             try tx.clearHold(code, of: device)
         }
         return changed
+    }
+
+    /// Takes a bound act back into a person's hands, unless a receiver was told of it already.
+    func holdForAPerson(_ record: ActRecord, in tx: Transaction) throws(JournalError) {
+        guard record.state == .ready, try !hasLeft(record, in: tx) else { return }
+        for item in try tx.items(act: record.id) where item.state == .waiting {
+            try tx.setItem(item.id, state: .withdrawn, reason: "superseded", at: record.received.wall)
+        }
+        var held = record
+        held.state = .held(.unproved)
+        held.patient = nil
+        held.assignment = nil
+        held.revision += 1
+        try tx.update(held)
     }
 
     /// Makes the obligations of a ready act: one for each reading and entitled receiver, each once.

@@ -28,7 +28,7 @@ public enum HoldReason: String, Hashable, Sendable, CaseIterable {
     case beforeAssignment = "before-assignment"
     /// A device for several that did not say whose reading it is (R4).
     case noUserIndex = "no-user-index"
-    /// Taken during a verification that ended without proof (R4).
+    /// Taken during a verification that ended without proof, or over a link that turned out to be another device's (R4).
     case unproved = "unproved"
     /// Waits for the hub's clock to be synchronised in this boot; put right by itself (R5).
     case hubClock = "hub-clock"

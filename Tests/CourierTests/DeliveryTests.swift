@@ -69,7 +69,7 @@ struct DeliveryTests {
                     #expect(try await hub.state(bad) == .waiting)
                     #expect(tries.withLock { $0 } == 1)
                     try await hub.pump(courier, by: .seconds(60)) { try await hub.conditions().contains(.itemFailing) }
-                    #expect(tries.withLock { $0 } == 5)
+                    #expect(tries.withLock { $0 } >= 5)
                     // A newer one goes by it without a wait of its own.
                     let late = try await hub.act(ago: .seconds(60), systolic: 140)
                     courier.ring()
@@ -315,6 +315,67 @@ struct DeliveryTests {
                 let dispatches = Set(try await hub.attempts(act).map(\.dispatch))
                 #expect(dispatches.count == 1)
                 #expect(try await hub.attempts(act).map(\.status) == [503, 200])
+            }
+        }
+    }
+
+    @Test("R3 two acts of the same device minute are two at the receiver")
+    func r3_sameMinute() async throws {
+        try await Net.with { net in
+            try await net.serving { server in
+                let hub = try await Hub.open()
+                hub.clock.advance(.seconds(1))
+                let (first, second) = (try await hub.act(at: TestClock.noon - .seconds(3_600)), try await hub.act(at: TestClock.noon - .seconds(3_600), systolic: 140))
+                try await hub.running([net.receiver(server.base)]) { _ in
+                    try await hub.expect(first, .delivered)
+                    try await hub.expect(second, .delivered)
+                }
+                for act in [first, second] { #expect(try await server.copies(of: act, in: hub) == [1, 1]) }
+            }
+        }
+    }
+
+    // MARK: Corrections
+
+    @Test("R4 a delivered reading that was taken back stands as entered in error at the receiver, also after an unknown outcome", arguments: [true, false])
+    func r4_correction(_ isCut: Bool) async throws {
+        try await Net.with { net in
+            try await net.serving { server in
+                let hub = try await Hub.open()
+                let act = try await hub.act(ago: .seconds(3_600))
+                try await hub.running([net.receiver(server.base)]) { courier in
+                    try await hub.expect(act, .delivered)
+                    if isCut { await server.set(ReceiverFaultRule(.cut(stored: true), times: 1, methods: ["POST"])) }
+                    // As the desk leaves it.
+                    let delivered = try await hub.items(act)
+                    let now = hub.clock.now().wall
+                    try await hub.journal.write { tx in
+                        guard var record = try tx.act(id: act) else { return }
+                        record.state = .retracted
+                        record = try tx.update(record)
+                        for item in delivered {
+                            guard let reading = record.readings.first(where: { $0.id == item.reading }),
+                                let correction = try tx.insertItem(
+                                    act: act, reading: reading, kind: .correction, receiver: item.receiver, channel: item.channel,
+                                    effective: item.effective, created: now)
+                            else { continue }
+                            try tx.setItem(correction.id, state: .waiting, serverReference: item.serverReference)
+                        }
+                    }
+                    courier.ring()
+                    try await becomes {
+                        let corrections = try await hub.items(act).filter { $0.kind == .correction }
+                        return corrections.count == 2 && !corrections.contains { $0.state != .delivered }
+                    }
+                }
+                #expect(try await server.copies(of: act, in: hub) == [1, 1])
+                let subjects = Set(try await hub.items(act).map { "urn:uuid:" + $0.readingSubject.rawValue })
+                for resource in await server.fhir.state.resources("Observation") {
+                    let isOurs = (resource["identifier"]?.array ?? []).contains { subjects.contains($0["value"]?.string ?? "") }
+                    if isOurs { #expect(resource["status"]?.string == "entered-in-error") }
+                }
+                let posts = await server.requests("POST").count
+                #expect(posts == 2)
             }
         }
     }

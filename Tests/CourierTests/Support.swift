@@ -103,10 +103,15 @@ struct Hub: Sendable {
     /// A ready act of the patient, taken so long ago, owed to these receivers.
     @discardableResult
     func act(ago: Duration, systolic: Int64 = 127, to receivers: [String] = ["clinic"]) async throws -> Int64 {
+        try await act(
+            at: Instant(seconds: (clock.now().wall - ago).milliseconds / 1_000), systolic: systolic, to: receivers)
+    }
+
+    @discardableResult
+    func act(at effective: Instant, systolic: Int64 = 127, to receivers: [String] = ["clinic"]) async throws -> Int64 {
         let (clock, device, assignment) = (clock, device, assignment)
         return try await journal.write { tx throws in
             let now = clock.now()
-            let effective = Instant(seconds: (now.wall - ago).milliseconds / 1_000)
             let stamp = LocalDateTime(secondsSince1970: effective.milliseconds / 1_000)
             let bytes = Array("\(stamp)/\(systolic)".utf8)
             let measurement = Measurement(
