@@ -43,7 +43,8 @@ extension Desk {
             let record = try tx.update(bound)
             try oblige(record, to: receivers, patient, effective, in: tx)
             try tx.audit(
-                at: now.wall, actor: actor, action: "assign-reading", subject: act.subject.rawValue, detail: [patient.rawValue, reason].compactMap(\.self).joined(separator: ": "))
+                at: now.wall, actor: actor, action: "assign-reading", subject: act.subject.rawValue,
+                detail: [patient.rawValue, reason].compactMap(\.self).joined(separator: ": "))
             return .success(record)
         }
     }

@@ -88,15 +88,17 @@ enum Bench {
         }
     }
 
-    /// Frame bytes to values to a transaction bundle to the journal, sealed, a commit every 100 frames.
+    /// Frame bytes to values to a transaction bundle, frame and bundle to the store (sealed, as everything there), a commit every 100
+    /// frames: the work of `Benchmarks/python/peer.py`, which stores the two in the clear.
     static func conversions(_ count: Int, store path: String) async throws -> JSON {
         let clock = MachineClock(isDeclared: true)
         let journal = try await opened(path)
         let now = clock.now()
-        let (device, transfer) = try await prepared(journal, now)
+        let (row, transfer) = try await prepared(journal, now)
         let destination = PHDDestination(settings: ReceiverSettings(name: receiver, kind: .phd, baseURL: "http://127.0.0.1/fhir"))
-        let identity = DeviceIdentity(serialNumber: "1", systemID: [2, 0, 0, 0, 0, 0, 0, 1])
+        let device = DeviceIdentity(serialNumber: "1", systemID: [2, 0, 0, 0, 0, 0, 0, 1])
         let context = DispatchContext(patientID: "bench", gateway: gateway)
+        let key = [UInt8](repeating: 9, count: 32)
         let started = ContinuousClock.now
         var index = 0
         while index < count {
@@ -104,16 +106,26 @@ enum Bench {
             try await journal.write { tx in
                 for number in range {
                     let subject = try subject(number, now)
-                    let record = try store(
-                        subject, device: device, transfer: transfer, key: DeviceKey(rawValue: "bench"), owing: false, in: tx)
+                    let identity = ReadingIdentity(
+                        base: ReadingIdentity.base(of: subject.measurement, from: DeviceKey(rawValue: "bench")), ordinal: 0)
                     let act = Act(
-                        id: record.subject, measurement: subject.measurement,
-                        readings: zip(record.readings, subject.measurement.readings).map { .init(id: $0.subject, reading: $1) },
-                        effective: record.effective ?? now.measuredTime, timeBasis: .corrected, device: identity,
-                        specialization: MDC(528_391), patient: PatientAlias(rawValue: "bench"))
+                        id: SubjectID(identity, part: "act", key: key), measurement: subject.measurement,
+                        readings: subject.measurement.readings.map {
+                            .init(id: SubjectID(identity, part: $0.kind.rawValue, key: key), reading: $0)
+                        },
+                        effective: MeasuredTime(
+                            Instant(seconds: subject.measurement.deviceTime?.secondsSince1970 ?? 0), offsetMinutes: 0),
+                        timeBasis: .corrected, device: device, specialization: MDC(528_391),
+                        patient: PatientAlias(rawValue: "bench"))
                     let draft = try destination.dispatch(
-                        of: [DispatchAct(act: act, items: record.readings.map { DispatchItem(id: $0.id, reading: $0.subject) })],
-                        context: context)
+                        of: [
+                            DispatchAct(
+                                act: act,
+                                items: act.readings.enumerated().map {
+                                    DispatchItem(id: Int64($0.offset), reading: $0.element.id)
+                                })
+                        ], context: context)
+                    _ = try tx.insertFrame(subject.frame, device: row, transfer: transfer, word: .none)
                     _ = try tx.insertDispatch(
                         receiver: receiver, channel: receiver, method: "POST", url: draft.request.url, headers: [],
                         body: draft.request.body, entries: [], memo: draft.memo, created: now.wall)
@@ -195,6 +207,8 @@ enum Bench {
                 _ = try store(subject, device: device, transfer: transfer, key: DeviceKey(rawValue: "bench"), owing: true, in: tx)
             }
         }
+        // An open transfer may still say something about its records' time: nothing leaves before it has ended.
+        try await journal.write { tx in try tx.endTransfer(transfer, outcome: "quiet", at: clock.now()) }
         let started = ContinuousClock.now
         let seconds = try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await courier.run() }
@@ -257,6 +271,7 @@ enum Bench {
             }
             index = range.upperBound
         }
+        try await parts.write { tx in try tx.endTransfer(transfer, outcome: "quiet", at: now) }
         await parts.close()
         return ["count": .integer(count), "seconds": decimal(elapsed(since: started))]
     }
