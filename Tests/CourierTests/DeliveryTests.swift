@@ -216,13 +216,15 @@ struct DeliveryTests {
                 let hub = try await Hub.open()
                 var acts: [Int64] = []
                 for number in 0..<40 {
-                    acts.append(try await hub.act(ago: .seconds(Int64(30 * 86_400 - number * 64_800)), systolic: Int64(110 + number % 50)))
+                    acts.append(
+                        try await hub.act(ago: .seconds(Int64(30 * 86_400 - number * 64_800)), systolic: Int64(110 + number % 50))
+                    )
                 }
                 let all = acts
                 try await hub.running([net.receiver(server.base)]) { courier in
                     try await hub.pump(courier, by: .seconds(900), within: .seconds(30)) {
-                            try await hub.journal.read { tx in try tx.counts() }.items["clinic"]?[.delivered] == all.count * 2
-                        }
+                        try await hub.journal.read { tx in try tx.counts() }.items["clinic"]?[.delivered] == all.count * 2
+                    }
                 }
                 for act in acts { #expect(try await server.copies(of: act, in: hub) == [1, 1]) }
                 let stored = await server.requests("POST").count { $0.written > 0 }
@@ -265,7 +267,9 @@ struct DeliveryTests {
                 let act = try await hub.act(ago: .seconds(3_600))
                 let (receiver, clock) = (net.receiver(server.base), hub.clock)
                 let request = try await hub.journal.write { tx throws in
-                    guard case .ready(let prepared) = try tx.prepare(act: act, channel: "clinic", receiver: receiver, now: clock.now())
+                    guard
+                        case .ready(let prepared) = try tx.prepare(
+                            act: act, channel: "clinic", receiver: receiver, now: clock.now())
                     else { throw TestFailure.noDispatch }
                     return prepared.draft.request
                 }
@@ -286,7 +290,10 @@ struct DeliveryTests {
     @Test("a crash while an unknown outcome is being asked about: asked again")
     func crashWhileUncertain() async throws {
         try await Net.with { net in
-            let rules = [ReceiverFaultRule(.cut(stored: true), times: 1, methods: ["POST"]), ReceiverFaultRule(.status(503), methods: ["GET"])]
+            let rules = [
+                ReceiverFaultRule(.cut(stored: true), times: 1, methods: ["POST"]),
+                ReceiverFaultRule(.status(503), methods: ["GET"]),
+            ]
             try await net.serving(rules) { server in
                 let hub = try await Hub.open()
                 let act = try await hub.act(ago: .seconds(3_600))
@@ -325,7 +332,10 @@ struct DeliveryTests {
             try await net.serving { server in
                 let hub = try await Hub.open()
                 hub.clock.advance(.seconds(1))
-                let (first, second) = (try await hub.act(at: TestClock.noon - .seconds(3_600)), try await hub.act(at: TestClock.noon - .seconds(3_600), systolic: 140))
+                let (first, second) = (
+                    try await hub.act(at: TestClock.noon - .seconds(3_600)),
+                    try await hub.act(at: TestClock.noon - .seconds(3_600), systolic: 140)
+                )
                 try await hub.running([net.receiver(server.base)]) { _ in
                     try await hub.expect(first, .delivered)
                     try await hub.expect(second, .delivered)
@@ -337,7 +347,9 @@ struct DeliveryTests {
 
     // MARK: Corrections
 
-    @Test("R4 a delivered reading that was taken back stands as entered in error at the receiver, also after an unknown outcome", arguments: [true, false])
+    @Test(
+        "R4 a delivered reading that was taken back stands as entered in error at the receiver, also after an unknown outcome",
+        arguments: [true, false])
     func r4_correction(_ isCut: Bool) async throws {
         try await Net.with { net in
             try await net.serving { server in
@@ -389,7 +401,9 @@ struct DeliveryTests {
                 let hub = try await Hub.open()
                 let act = try await hub.act(ago: .seconds(3_600))
                 let clock = hub.clock
-                try await hub.journal.write { tx in try tx.insertRefusal(patient: Hub.patient, receiver: "clinic", at: clock.now().wall) }
+                try await hub.journal.write { tx in
+                    try tx.insertRefusal(patient: Hub.patient, receiver: "clinic", at: clock.now().wall)
+                }
                 try await hub.running([net.receiver(server.base)]) { _ in try await hub.expect(act, .withdrawn) }
                 #expect(try await hub.items(act).map(\.reason) == ["refused", "refused"])
                 #expect(await server.requests().isEmpty)
@@ -407,7 +421,9 @@ struct DeliveryTests {
                 let clock = hub.clock
                 try await hub.running([net.receiver(server.base)]) { courier in
                     await becomes { await server.requests().count == 1 }
-                    try await hub.journal.write { tx in try tx.insertRefusal(patient: Hub.patient, receiver: nil, at: clock.now().wall) }
+                    try await hub.journal.write { tx in
+                        try tx.insertRefusal(patient: Hub.patient, receiver: nil, at: clock.now().wall)
+                    }
                     try await hub.pump(courier) { try await hub.state(act) == .withdrawn }
                 }
                 #expect(await server.requests().count == 1)
@@ -463,45 +479,4 @@ struct DeliveryTests {
             }
         }
     }
-}
-
-/// A receiver that fails on some requests alone.
-struct FailingDestination: Destination {
-    let base: PHDDestination
-    let fails: @Sendable (DispatchDraft) -> Bool
-
-    var settings: ReceiverSettings { base.settings }
-
-    func dispatch(of acts: [DispatchAct], context: DispatchContext) throws(MappingError) -> DispatchDraft {
-        try base.dispatch(of: acts, context: context)
-    }
-    func correction(of act: DispatchAct, context: DispatchContext) throws(MappingError) -> DispatchDraft {
-        try base.correction(of: act, context: context)
-    }
-    func verdict(on outcome: HTTPOutcome, to draft: DispatchDraft, now: Instant) -> DispatchVerdict {
-        fails(draft) ? .serverFailure(status: 500, reason: "told to fail") : base.verdict(on: outcome, to: draft, now: now)
-    }
-    func readBack(of item: Int64, at reference: ServerReference, in draft: DispatchDraft) -> HTTPRequest {
-        base.readBack(of: item, at: reference, in: draft)
-    }
-    func verdict(
-        onReadBack outcome: HTTPOutcome, of item: Int64, at reference: ServerReference, in draft: DispatchDraft, now: Instant
-    ) -> DispatchVerdict {
-        base.verdict(onReadBack: outcome, of: item, at: reference, in: draft, now: now)
-    }
-    func reconciliation(of draft: DispatchDraft) -> [Inquiry]? { base.reconciliation(of: draft) }
-    func verdict(onReconciliation outcome: HTTPOutcome, of item: Int64, in draft: DispatchDraft, now: Instant) -> DispatchVerdict {
-        base.verdict(onReconciliation: outcome, of: item, in: draft, now: now)
-    }
-}
-
-/// Looks around when it is asked for its headers.
-struct LookingCredential: CredentialSource {
-    let look: @Sendable () async -> Void
-
-    func headers() async -> [HTTPHeader] {
-        await look()
-        return []
-    }
-    func refresh() async -> Bool { false }
 }

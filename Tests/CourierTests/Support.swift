@@ -311,7 +311,8 @@ struct Net: Sendable {
             destination: wrap(
                 PHDDestination(settings: ReceiverSettings(name: name, kind: .phd, baseURL: base, whenUncertain: uncertain))),
             client: client(timeout: timeout), credential: credential,
-            gateway: GatewayIdentity(systemID: [2, 9, 9, 9, 9, 9, 9, 9], instance: "6f1a1a52-0000-8000-8000-000000000001", softwareVersion: "0"),
+            gateway: GatewayIdentity(
+                systemID: [2, 9, 9, 9, 9, 9, 9, 9], instance: "6f1a1a52-0000-8000-8000-000000000001", softwareVersion: "0"),
             settling: .milliseconds(50))
     }
 }

@@ -216,7 +216,8 @@ struct VerdictTests {
             let receiver = net.receiver("http://127.0.0.1:9")
             let clock = hub.clock
             let index = try await hub.journal.write { tx throws in
-                guard case .ready(let prepared) = try tx.prepare(act: act, channel: "clinic", receiver: receiver, now: clock.now()),
+                guard
+                    case .ready(let prepared) = try tx.prepare(act: act, channel: "clinic", receiver: receiver, now: clock.now()),
                     let entry = prepared.draft.entries.last
                 else { throw TestFailure.noDispatch }
                 try tx.discardAttempt(prepared.attempt)
@@ -227,8 +228,8 @@ struct VerdictTests {
             try await net.serving([ReceiverFaultRule(.entryRefused(index), times: 1, methods: ["POST"])]) { server in
                 try await hub.running([net.receiver(server.base)]) { _ in
                     try await becomes {
-                            try await hub.items(act).map(\.state.rawValue).sorted() == ["delivered", "quarantined"]
-                        }
+                        try await hub.items(act).map(\.state.rawValue).sorted() == ["delivered", "quarantined"]
+                    }
                 }
                 #expect(try await server.copies(of: act, in: hub).sorted() == [0, 1])
             }
@@ -267,7 +268,9 @@ struct VerdictTests {
                 try await first.running([net.receiver(server.base)]) { _ in try await first.expect(told, .delivered) }
                 let act = try await second.act(ago: .seconds(3_600), systolic: systolic)
                 try await second.running([net.receiver(server.base)]) { _ in
-                    try await becomes { try await second.items(act).allSatisfy { $0.state == .delivered || $0.state == .quarantined } }
+                    try await becomes {
+                        try await second.items(act).allSatisfy { $0.state == .delivered || $0.state == .quarantined }
+                    }
                 }
                 let states = try await second.items(act).map(\.state)
                 #expect(states == (systolic == 127 ? [.delivered, .delivered] : [.quarantined, .delivered]))
@@ -283,7 +286,8 @@ struct VerdictTests {
         for policy in [ReceiverSettings.UncertainPolicy.hold, .resend] {
             try await Net.with { net in
                 let rules = [
-                    ReceiverFaultRule(.cut(stored: true), times: 1, methods: ["POST"]), ReceiverFaultRule(.status(403), methods: ["GET"]),
+                    ReceiverFaultRule(.cut(stored: true), times: 1, methods: ["POST"]),
+                    ReceiverFaultRule(.status(403), methods: ["GET"]),
                 ]
                 try await net.serving(rules) { server in
                     let hub = try await Hub.open()

@@ -24,7 +24,10 @@ struct CommandTests {
         }
         walk(root, [])
         #expect(paths.count > 30)
-        for path in ["run", "demo", "simulate", "status", "doctor", "decode", "convert", "config", "devices", "assign", "return", "readings", "outbox"] {
+        for path in [
+            "run", "demo", "simulate", "status", "doctor", "decode", "convert", "config", "devices", "assign", "return",
+            "readings", "outbox",
+        ] {
             #expect(paths.contains([path]), "\(path)")
         }
         let scratch = Scratch()
@@ -54,7 +57,8 @@ struct CommandTests {
         arguments: [
             Row(69, "status"), Row(69, "status", "--json"), Row(69, "devices", "list"), Row(69, "devices", "show", "cuff"),
             Row(69, "assign", "cuff", "--patient", "p1"), Row(69, "return", "cuff"), Row(69, "readings", "list"),
-            Row(69, "readings", "show", "abcdef"), Row(69, "outbox", "list"), Row(69, "outbox", "retry"), Row(69, "clock", "declare"),
+            Row(69, "readings", "show", "abcdef"), Row(69, "outbox", "list"), Row(69, "outbox", "retry"),
+            Row(69, "clock", "declare"),
         ])
     func noDaemon(_ row: Row) async throws {
         let ending = try await #require(Program.built).run(row.arguments + Self.nobody)
@@ -67,7 +71,8 @@ struct CommandTests {
     @Test(
         "wrong usage ends with 64",
         arguments: [
-            Row(64, "no-such-command"), Row(64, "status", "--no-such-option"), Row(64, "decode"), Row(64, "decode", "--format", "gatt:2a35"),
+            Row(64, "no-such-command"), Row(64, "status", "--no-such-option"), Row(64, "decode"),
+            Row(64, "decode", "--format", "gatt:2a35"),
             Row(64, "decode", "--format", "no:such", "--hex", "00"), Row(64, "devices", "show"), Row(64, "assign", "cuff"),
             Row(64, "simulate", "cuff", "--scenario", "no-such"), Row(64, "readings", "list", "--limit", "many"),
         ])
@@ -170,7 +175,10 @@ struct DaemonTests {
         #expect(key == ["no-key-protection"])
 
         // Devices and assignments, as a technician does it; what is refused is refused in three lines.
-        let add = ["devices", "add", "cuff", "--model", "and-ua-651ble", "--bearer", "socket:\(scratch.path)/cuff.sock", "--socket", socket]
+        let add = [
+            "devices", "add", "cuff", "--model", "and-ua-651ble", "--bearer", "socket:\(scratch.path)/cuff.sock", "--socket",
+            socket,
+        ]
         #expect(try await program.run(add, in: scratch).code == 0)
         let twice = try await program.run(add, in: scratch)
         #expect(twice.code != 0)
@@ -204,14 +212,19 @@ struct DaemonTests {
         let socket = scratch.path + "/control.sock"
         let first = try program.start(["run", "--config", config], in: scratch)
         #expect(try await eventually { access(socket, W_OK) == 0 })
-        let add = ["devices", "add", "cuff", "--model", "and-ua-651ble", "--bearer", "socket:\(scratch.path)/cuff.sock", "--socket", socket]
+        let add = [
+            "devices", "add", "cuff", "--model", "and-ua-651ble", "--bearer", "socket:\(scratch.path)/cuff.sock", "--socket",
+            socket,
+        ]
         #expect(try await program.run(add, in: scratch).code == 0)
         let killed = try await first.end(signal: SIGKILL)
         #expect(killed.code == -SIGKILL)
         // The dead one's socket is still there: nobody answers.
         #expect(try await program.run(["status", "--socket", socket], in: scratch).code == 69)
         let second = try program.start(["run", "--config", config], in: scratch)
-        let isBack = try await eventually { try await program.run(["devices", "show", "cuff", "--socket", socket], in: scratch).code == 0 }
+        let isBack = try await eventually {
+            try await program.run(["devices", "show", "cuff", "--socket", socket], in: scratch).code == 0
+        }
         #expect(isBack, "\(second.error)")
         #expect(try await second.end(signal: SIGTERM).code == 0)
     }

@@ -16,11 +16,13 @@ struct OperationTests {
         .returnDevice(name: "cuff", abandon: nil), .returnDevice(name: "cuff", abandon: "broken"), .forgetDevice(name: "cuff"),
         .readings(limit: 100, state: nil), .readings(limit: 1, state: "held"), .reading(id: "abcdef"),
         .assignReading(id: "abcdef", patient: "p1", recipients: [], at: nil, reason: nil),
-        .assignReading(id: "abcdef", patient: "p1", recipients: ["a"], at: Instant(milliseconds: -1_000), reason: "told by phone"),
+        .assignReading(
+            id: "abcdef", patient: "p1", recipients: ["a"], at: Instant(milliseconds: -1_000), reason: "told by phone"),
         .rejectReading(id: "abcdef", reason: "x"), .retractReading(id: "abcdef", reason: "x"),
         .rebindReading(id: "abcdef", patient: "p2", reason: "æ ø\n"), .outbox(receiver: nil, state: nil, limit: 10_000),
         .outbox(receiver: "a", state: "waiting", limit: 1), .outboxItem(id: 7), .retry(item: nil, receiver: nil),
-        .retry(item: 7, receiver: nil), .retry(item: nil, receiver: "a"), .quarantine(item: 7, reason: "x"), .suppressed(limit: 5),
+        .retry(item: 7, receiver: nil), .retry(item: nil, receiver: "a"), .quarantine(item: 7, reason: "x"),
+        .suppressed(limit: 5),
         .releaseSuppressed(id: 3), .refuse(patient: "p1", receiver: "a"), .unrefuse(patient: "p1", receiver: "a"), .declareClock,
         .rotateKeys, .wipeKeys(confirm: "yes"), .audit(limit: 5),
     ]

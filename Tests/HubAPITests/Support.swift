@@ -25,7 +25,8 @@ struct Control: Sendable {
 
     /// Runs `body` against a server that answers with what `operations` does.
     static func with(
-        _ operations: any HubOperations, prepare: (String) -> Void = { _ in }, _ body: @Sendable @escaping (Control) async throws -> Void
+        _ operations: any HubOperations, prepare: (String) -> Void = { _ in },
+        _ body: @Sendable @escaping (Control) async throws -> Void
     ) async throws {
         var template = Array("/tmp/vitalgate-hubapi-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { throw OperationError("no directory", why: "", remedy: "", exitCode: 73) }

@@ -122,7 +122,8 @@ struct PatientTests {
             let act = try await home.acts()[0]
             let desk = home.desk
             #expect(
-                try await desk.assign(reading: "nothing-like-it", patient: Home.patient, receivers: ["clinic"], at: nil, actor: "t")
+                try await desk.assign(
+                    reading: "nothing-like-it", patient: Home.patient, receivers: ["clinic"], at: nil, actor: "t")
                     == .failure(.init(.noSuchReading)))
             #expect(
                 try await desk.assign(
@@ -182,7 +183,8 @@ struct PatientTests {
     func r4_retract() async throws {
         try await Home.with { home in
             let act = try await halfDelivered(home)
-            guard case .success(let retracted) = try await home.desk.retract(reading: act.subject.rawValue, reason: "x", actor: "t")
+            guard
+                case .success(let retracted) = try await home.desk.retract(reading: act.subject.rawValue, reason: "x", actor: "t")
             else { return #expect(Bool(false)) }
             #expect(retracted.state == .retracted)
             let items = try await home.items(act.id)

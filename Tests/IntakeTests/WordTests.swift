@@ -22,29 +22,6 @@ struct WordTests {
         }
     }
 
-    @Test("R1 where the end of the link is the word nothing is closed while the commit fails, and it is tried again")
-    func r1_disconnectWhileFull() async throws {
-        try await Home.with({ $0.acknowledges = .disconnect }) { home in
-            try await home.assign()
-            // The device is known, then there is no room any more.
-            try await home.link(home.peripheral(.cuffNoReading, linger: .milliseconds(200)))
-            var status = stat()
-            try await home.journal.checkpoint()
-            #expect(stat(home.scratch.path + "/journal.db", &status) == 0)
-            let full = try await home.reopened(pages: Int(status.st_size) / 4_096)
-            let peripheral = try full.peripheral(.cuffGenerated, count: 30, linger: .milliseconds(1_500))
-            let story = try? await full.link(peripheral)
-            if let story {
-                #expect(story.reason != "refused")
-                #expect(story.refused >= 2)
-            }
-            // What could not be committed has no word, and with room it is a reading.
-            let kept = try await full.acts().count
-            #expect(kept < 30)
-            await full.journal.close()
-        }
-    }
-
     @Test("R1 a device that takes no word from us: its records have none outstanding")
     func r1_none() async throws {
         try await Home.with({ $0.acknowledges = .none }) { home in

@@ -4,6 +4,7 @@
 Reads Package.swift, the sources and `.build/release/vitalgate`; changes nothing. A second's work: `python3 Tests/Rigs/architecture.py`.
 """
 
+import json
 import os
 import re
 import subprocess
@@ -15,14 +16,10 @@ ROOT = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)),
 SOURCES = os.path.join(ROOT, "Sources")
 BINARY = os.environ.get("VITALGATE", os.path.join(ROOT, ".build", "release", "vitalgate"))
 
-#: The modules that a package's product brings.
+#: The modules that a package's product brings, where they are more than its own.
 PRODUCTS = {
-    "crypto": {"Crypto", "CryptoExtras", "_CryptoExtras"},
-    "hummingbird": {"Hummingbird", "HummingbirdCore", "HTTPTypes", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOHTTPTypes"},
-    "logging": {"Logging"},
-    "lifecycle": {"ServiceLifecycle"},
-    "arguments": {"ArgumentParser"},
-    "toml": {"TOMLKit"},
+    "Crypto": {"Crypto", "CryptoExtras", "_CryptoExtras"},
+    "Hummingbird": {"Hummingbird", "HummingbirdCore", "HTTPTypes", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOHTTPTypes"},
 }
 #: What the toolchain brings and every room may use.
 TOOLCHAIN = {"Swift", "Synchronization", "FoundationEssentials"}
@@ -58,22 +55,22 @@ def without_comments(text):
     return re.sub(r"(?m)^(\s*)//.*$|(?<=[\s;{}),])//[^\"\n]*$", r"\1", text)
 
 
-def rooms_of(package):
-    """Room -> (own rooms it depends on, module names of products), in the order of Package.swift."""
+def rooms_of_package():
+    """Room -> (own rooms it depends on, module names of products), in the order of Package.swift, as SwiftPM itself understands it."""
+    text = subprocess.run(["swift", "package", "--package-path", ROOT, "dump-package"], capture_output=True, text=True, check=True).stdout
     rooms = {}
-    body = without_comments(package.split("targets: [", 1)[1])
-    pattern = re.compile(r'(?:(\.systemLibrary)\(name: |(room)\(|(\.executableTarget)\(name: )"(\w+)"(.*?)(?=\n\s*(?:\.|room\(|tests\(|program\(|\]))', re.S)
-    for found in pattern.finditer(body):
-        name, rest = found.group(4), found.group(5)
-        if found.group(1):
-            rooms[name] = (set(), set())
+    for target in json.loads(text)["targets"]:
+        if target["type"] == "test":
             continue
-        rest = rest.split("[", 1)[1].split("]", 1)[0] if "[" in rest else ""
-        own = set(re.findall(r'"(\w+)"', rest))
-        products = set()
-        for word in re.findall(r"\b(\w+)\b", re.sub(r'"[^"]*"', "", rest)):
-            products |= PRODUCTS.get(word, set())
-        rooms[name] = (own, products)
+        own, products = set(), set()
+        for dependency in target["dependencies"]:
+            if "byName" in dependency:
+                own.add(dependency["byName"][0])
+            elif "target" in dependency:
+                own.add(dependency["target"][0])
+            elif "product" in dependency:
+                products |= PRODUCTS.get(dependency["product"][0], {dependency["product"][0]})
+        rooms[target["name"]] = (own, products)
     return rooms
 
 
@@ -176,7 +173,7 @@ def binary(out):
 
 def main():
     out = report.Report()
-    rooms = rooms_of(read(os.path.join(ROOT, "Package.swift")))
+    rooms = rooms_of_package()
     out.check("Package.swift was understood", len(rooms) > 15, sorted(rooms))
     imports(out, rooms)
     rules_of_the_code(out, rooms)

@@ -100,8 +100,8 @@ def main():
             names = [f"cuff-{number}" for number in range(1, arguments.cuffs + 1)]
             for number, name in enumerate(names):
                 if number == 0:
-                    # vitalgate's own simulator, two records a link; the others are the rigs'.
-                    world.add_cuff(name, count=count, seed=seed, scenario="generated", options=("--per-link", "2"))
+                    # vitalgate's own simulator, four records a link; the others are the rigs'.
+                    world.add_cuff(name, count=count, seed=seed, scenario="generated", options=("--per-link", "4"))
                 else:
                     world.add_cuff(name, count=count, seed=seed + number, interval=interval)
             world.configure()

@@ -9,8 +9,8 @@ The rigs count with it: its ledger is append-only, one JSON object a line, writt
     receiver.py --port N --ledger FILE [--faults JSON]
 
 Faults: {"seed": 1, "refuse": 0.5, "statuses": [429, 503], "retryAfter": 0, "bare": 0.02, "cut": 0.05}; `refuse` is the share of requests
-that are answered with one of the statuses and change nothing, `bare` the share of those without Retry-After, `cut` the share whose
-connection is closed after they were done.
+(with `slice`, of stretches of so many seconds) that are answered with one of the statuses and change nothing, `bare` the share of those
+without Retry-After, `cut` the share whose connection is closed after they were done.
 Source of the rules: FHIR R4, http.html, "transaction" and "conditional create".
 """
 
@@ -23,6 +23,7 @@ import re
 import socket
 import sys
 import threading
+import time
 import urllib.parse
 
 
@@ -174,6 +175,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 f"content-length: {len(content)}", *(f"{name}: {value}" for name, value in headers)]
         self.wfile.write("\r\n".join(head).encode() + b"\r\n\r\n" + content)
 
+    def refuses(self, faults):
+        share = faults.get("refuse", 0)
+        if "slice" not in faults:
+            return self.store.drawn.random() < share
+        turn = int(time.monotonic() / faults["slice"])
+        return random.Random(f"{faults.get('seed', 1)} {turn}").random() < share
+
     def handle_all(self):
         length = int(self.headers.get("content-length") or 0)
         body = self.rfile.read(length)
@@ -182,7 +190,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             store.requests += 1
             number = store.requests
             faults = store.faults
-            if store.drawn.random() < faults.get("refuse", 0):
+            if self.refuses(faults):
                 status = store.drawn.choice(faults.get("statuses", [503]))
                 named = "retryAfter" in faults and store.drawn.random() >= faults.get("bare", 0)
                 headers = [("retry-after", faults["retryAfter"])] if named else []

@@ -46,8 +46,12 @@ private func local(_ text: String, _ offset: Int = 120) -> TimeDecision {
     @Test("R5 a record that was just taken, its clock found wrong and set: the stamp's second may seem to lie a moment ahead")
     func r5_justTakenBeforeTheClockWasSet() {
         let epochs = [
-            epoch(1, .first, start: nil, latest: "2046-05-04T12:00:01", shows: "2046-05-04T12:00:01", at: "2026-05-04T10:00:02", closed: true),
-            epoch(2, .set, start: "2026-05-04T12:00:02", latest: "2026-05-04T12:00:02", shows: "2026-05-04T12:00:02", at: "2026-05-04T10:00:02"),
+            epoch(
+                1, .first, start: nil, latest: "2046-05-04T12:00:01", shows: "2046-05-04T12:00:01", at: "2026-05-04T10:00:02",
+                closed: true),
+            epoch(
+                2, .set, start: "2026-05-04T12:00:02", latest: "2026-05-04T12:00:02", shows: "2026-05-04T12:00:02",
+                at: "2026-05-04T10:00:02"),
         ]
         #expect(
             decide("2046-05-04T12:00:01", received: "2026-05-04T10:00:01", epochs: epochs)
