@@ -131,6 +131,31 @@ struct CommitTests {
         }
     }
 
+    @Test("R2 a frame that an earlier decoder rejected becomes a reading at the next start, once")
+    func r2_decodeAgain() async throws {
+        try await Home.with { home in
+            try await home.assign()
+            try await home.link(home.peripheral(.cuffLive))
+            let device = try await home.acts()[0].device
+            let now = home.clock.now()
+            // 127/79, pulse 69, 2020-01-20T08:43: a record captured from a real cuff (Tests/Captures), as if it had been too new.
+            let bytes = try #require([UInt8](hex: "def6f416f3ff07e4070114082b00b2f2018000"))
+            try await home.journal.write { tx in
+                let transfer = try tx.beginTransfer(device: device, at: now)
+                let frame = Frame(source: .gatt(characteristic: 0x2A35, handle: 1), bytes: bytes, received: now)
+                _ = try tx.insertFrame(frame, device: device, transfer: transfer, word: .sent, decodeError: "length-mismatch")
+                try tx.endTransfer(transfer, outcome: "quiet", at: now)
+                try tx.raise(
+                    Condition(.undecodable, subject: "device/\(device)", since: now.wall, reason: "A record could not be decoded."))
+            }
+            #expect(try await home.intake().desk.decodeAgain() == 1)
+            #expect(try await home.acts().map(\.measurement.deviceTime?.year).contains(2020))
+            #expect(try await home.conditions().contains(.undecodable) == false)
+            #expect(try await home.intake().desk.decodeAgain() == 0)
+            #expect(try await home.acts().count == 2)
+        }
+    }
+
     @Test("R2 bytes that are no PDUs end nothing: the reading after them is taken")
     func r2_garbage() async throws {
         try await Home.with { home in

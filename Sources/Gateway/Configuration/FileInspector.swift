@@ -74,7 +74,7 @@ extension ConfigurationReader {
     func pem(_ section: Section, _ key: String, _ path: String, _ what: String) {
         guard files?.holds("\(what)-----", in: path) == false else { return }
         section.reject(
-            key, why: "there is no \(what) in it (PEM)",
+            key, why: "there is no \(what) in \(path) (PEM)",
             remedy: "Put it there in PEM form: it has a line that ends with \(what)-----.")
     }
 
