@@ -48,7 +48,8 @@ extension Condition.Code {
         case .signInNeeded: "Sign in to the receiver again; readings wait and nothing is lost."
         case .receiverHeld:
             "Read the receiver's answer with `vitalgate outbox list`, mend its cause, then `vitalgate outbox retry`."
-        case .receiverUnreachable: "Check the hub's internet connection and whether the receiver is up; delivery resumes by itself."
+        case .receiverUnreachable:
+            "Check the hub's internet connection and whether the receiver is up; delivery resumes by itself."
         case .quarantine:
             "Read the receiver's answer with `vitalgate outbox show`, mend its cause, then `vitalgate outbox retry`."
         case .outcomeUnknown:

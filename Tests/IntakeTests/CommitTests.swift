@@ -146,7 +146,8 @@ struct CommitTests {
                 _ = try tx.insertFrame(frame, device: device, transfer: transfer, word: .sent, decodeError: "length-mismatch")
                 try tx.endTransfer(transfer, outcome: "quiet", at: now)
                 try tx.raise(
-                    Condition(.undecodable, subject: "device/\(device)", since: now.wall, reason: "A record could not be decoded."))
+                    Condition(
+                        .undecodable, subject: "device/\(device)", since: now.wall, reason: "A record could not be decoded."))
             }
             #expect(try await home.intake().desk.decodeAgain() == 1)
             #expect(try await home.acts().map(\.measurement.deviceTime?.year).contains(2020))
