@@ -1,3 +1,4 @@
+import CBlueZ
 import CLinux
 public import EventLoop
 import Glibc
@@ -51,18 +52,30 @@ public actor ATTSocketBearer: Bearer {
     private let arrived: AsyncStream<[UInt8]>.Continuation
     private var state = State.open
     private var unsent: [Unsent] = []
+    /// Waits for the kernel's word that the link is encrypted.
+    private var securing: CheckedContinuation<Bool, Never>?
+    private var reason: String?
     private var buffer = [UInt8](repeating: 0, count: longestPDU)
 
     /// Takes a connected descriptor, which is the bearer's from here on: it is closed also where this throws.
     public init(descriptor: Int32, loop: EventLoop) async throws(BearerError) {
+        self.init(unwatched: descriptor, loop: loop)
+        try begin()
+    }
+
+    /// For callers on the loop, who then call ``begin()`` themselves.
+    init(unwatched descriptor: Int32, loop: EventLoop) {
         self.descriptor = descriptor
         self.loop = loop
         (incoming, arrived) = AsyncStream.makeStream(of: [UInt8].self, bufferingPolicy: .unbounded)
+    }
+
+    /// Begins to drain the descriptor.
+    func begin() throws(BearerError) {
         let flags = fcntl(descriptor, F_GETFL)
         guard flags >= 0, fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) == 0 else {
             let code = errno
-            Glibc.close(descriptor)
-            state = .closed
+            end()
             throw .system(call: "fcntl", code: code)
         }
         do {
@@ -131,6 +144,43 @@ public actor ATTSocketBearer: Bearer {
     }
 
     public func close() async { end() }
+    /// For callers on the loop.
+    func endNow() { end() }
+
+    /// Why the link ended, where the radio told.
+    public var endReason: String? { reason }
+
+    /// Keeps what the radio says of the link's end: the descriptor itself tells only that it is over.
+    public func noteEnd(_ text: String) { reason = reason ?? text }
+
+    // MARK: Encryption
+
+    /// Encrypts an L2CAP link with the key that the kernel holds and returns when it is encrypted; `false` where it cannot be.
+    ///
+    /// The kernel takes the socket out of "connected" until the link is encrypted, so that it is not writable before
+    /// (kernel 6.1, `l2cap_sock_setsockopt`, `bt_sock_poll`); a link that is encrypted already answers EINVAL. Only to be called where
+    /// a key is known: without one the kernel begins to pair.
+    ///
+    /// - Parameter level: `BT_SECURITY_MEDIUM` (encrypted) or `BT_SECURITY_HIGH` (and authenticated).
+    func secure(level: UInt8) async -> Bool {
+        guard case .open = state, securing == nil else { return false }
+        if isEncrypted { return true }
+        var security = bt_security(level: level, key_size: 0)
+        guard
+            setsockopt(descriptor, SOL_BLUETOOTH, BT_SECURITY, &security, socklen_t(MemoryLayout<bt_security>.size)) == 0
+        else { return isEncrypted }
+        return await withCheckedContinuation { done in
+            securing = done
+            listen(for: [.readable, .writable])
+        }
+    }
+
+    /// The size of the link's key is known once it is encrypted.
+    private var isEncrypted: Bool {
+        var security = bt_security()
+        var size = socklen_t(MemoryLayout<bt_security>.size)
+        return getsockopt(descriptor, SOL_BLUETOOTH, BT_SECURITY, &security, &size) == 0 && security.key_size > 0
+    }
 
     // MARK: On the loop
 
@@ -174,6 +224,10 @@ public actor ATTSocketBearer: Bearer {
     }
 
     private func flush() {
+        if let done = securing, isEncrypted {
+            securing = nil
+            done.resume(returning: true)
+        }
         while case .open = state, let next = unsent.first {
             switch write(next.pdu) {
             case 0:
@@ -208,5 +262,7 @@ public actor ATTSocketBearer: Bearer {
         arrived.finish()
         for waiting in unsent { waiting.done.resume(throwing: BearerError.closed) }
         unsent.removeAll()
+        securing?.resume(returning: false)
+        securing = nil
     }
 }
