@@ -29,6 +29,8 @@ struct BuiltInEntry {
                 [match]
                 # [seen] "A&D_UA-651BLE_" and six hex digits.
                 name_prefixes = ["A&D_UA-651BLE"]
+                # [seen] A&D's company identifier in its advertising data.
+                manufacturer_company = 0x0069
                 manufacturer = "A&D Medical"
                 # [recalled] What 2A24 holds.
                 model_numbers = ["UA-651BLE"]
@@ -55,6 +57,22 @@ struct BuiltInEntry {
                 [[session.command]]
                 characteristic = "233bf001-5a34-1b6d-975c-000d5690abe4"
                 bytes = "02 00 e1"
+
+                [pairing]
+                # [seen] It bonds; [recalled] without digits, which its display could not show.
+                method = "just-works"
+                # [seen] Limited discoverable (advertising flags 0x05) only then.
+                instructions = "Hold START until the display shows \"Pr\"."
+                # [seen] It advertises after a measurement and sends what was not yet taken; [chosen] so a reading is the proof.
+                proof = "Take a reading: the cuff connects by itself when it is done."
+
+                [connection]
+                # [chosen] The cuff hangs up by itself soon after its last record: short waits until it is subscribed to.
+                interval_min_ms = 15
+                interval_max_ms = 30
+                latency = 0
+                # [chosen] An arm, a table or a body in between for 2 s does not end the transfer.
+                supervision_timeout_ms = 2000
 
                 # [recalled] The maker's measuring ranges.
                 [[range]]
@@ -121,6 +139,20 @@ struct BuiltInEntry {
                 # [seen] Cuffs hang up by themselves; hanging up first can cost records that are still to come.
                 disconnects = "device"
 
+                [pairing]
+                # [chosen] What a device without a display of six digits can do; an entry of its own is needed for one that wants a passkey.
+                method = "just-works"
+                instructions = "Put the device into its pairing mode; its manual says how. Often a button is held until a sign flashes."
+                proof = "Take a reading: the monitor connects by itself when it is done."
+
+                [connection]
+                # [chosen] Short waits for a device that stays a few seconds; the arithmetic stands beside the defaults in Model+Radio.swift.
+                interval_min_ms = 15
+                interval_max_ms = 30
+                latency = 0
+                # [chosen] The kernel's default of 420 ms ends links that a body stands in the way of.
+                supervision_timeout_ms = 2000
+
                 """###),
         BuiltInEntry(
             id: "generic-pulse-oximeter",
@@ -160,6 +192,20 @@ struct BuiltInEntry {
                 quiet_milliseconds = 2000
                 cooldown_seconds = 15
                 disconnects = "device"
+
+                [pairing]
+                # [chosen] What a device without a display of six digits can do; an entry of its own is needed for one that wants a passkey.
+                method = "just-works"
+                instructions = "Put the device into its pairing mode; its manual says how. Often a button is held until a sign flashes."
+                proof = "Switch the oximeter off and on by taking the finger out, waiting until the display is dark, and putting it back."
+
+                [connection]
+                # [chosen] Short waits for a device that stays a few seconds; the arithmetic stands beside the defaults in Model+Radio.swift.
+                interval_min_ms = 15
+                interval_max_ms = 30
+                latency = 0
+                # [chosen] The kernel's default of 420 ms ends links that a body stands in the way of.
+                supervision_timeout_ms = 2000
 
                 [stream]
                 # [spec] Bit 8 of the measurement status: the device itself vouches for the sample.
@@ -209,6 +255,22 @@ struct BuiltInEntry {
                 # [seen] The maker's 9560 wants 15 s before the next link; taken over.
                 cooldown_seconds = 15
                 disconnects = "device"
+
+                [pairing]
+                # [chosen] No digits on its display are named in what we have seen.
+                method = "just-works"
+                # [seen] On the maker's other models new bonds are taken within two minutes of battery insertion only; [chosen] taken over: it costs
+                # nothing where it is not needed.
+                instructions = "Take the batteries out and put them back, then put a finger in. Pair within two minutes."
+                # [chosen] It is on whenever a finger is in it.
+                proof = "Take the finger out, wait until the display is dark, and put it back."
+
+                [connection]
+                # [chosen] It stays while a finger is in it, so nothing hurries; samples come once a second.
+                interval_min_ms = 15
+                interval_max_ms = 30
+                latency = 0
+                supervision_timeout_ms = 2000
 
                 [stream]
                 # [spec] Bit 8 of the measurement status. The maker's own SmartPoint flag is in its own service only.

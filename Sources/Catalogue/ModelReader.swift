@@ -27,6 +27,7 @@ extension Model {
         let manufacturer = root.string("manufacturer", expected: "the maker's name in quotes")
         let name = root.string("name", required: true, expected: "the model's name in quotes")
         let driver: Driver? = root.word("driver", required: true)
+        let transport: Transport = root.word("transport") ?? .le
         let specialization = root.integer(
             "specialization", in: 528_384...528_799, required: true, unit: "(MDC_DEV_SPEC_PROFILE_*)")
         let acknowledges: Acknowledgement? = root.word("acknowledges", required: true)
@@ -38,6 +39,8 @@ extension Model {
         let session = session(root.section("session"))
         let stream = stream(root, driver: driver)
         let ranges = root.sections("range") { Range(reading: $0) }
+        let pairing = pairing(root.section("pairing"), transport: transport, allowsUnencryptedLink: unencrypted)
+        let connection = connection(root.section("connection"))
         root.finish()
 
         if let driver, let specialization, driver.specialization.rawValue != UInt32(specialization) {
@@ -45,18 +48,28 @@ extension Model {
                 "specialization", why: "the driver \(driver.rawValue) is for \(driver.specialization.rawValue)",
                 remedy: "Write \(driver.specialization.rawValue), or another driver.")
         }
+        if let driver, driver.transport != transport {
+            root.reject(
+                root.has("transport") ? "transport" : "driver",
+                why: "the driver \(driver.rawValue) speaks over \(driver.transport.rawValue)",
+                remedy: "Write transport = \"\(driver.transport.rawValue)\", or another driver.")
+        }
+        if transport == .classicSerial, root.has("connection") {
+            root.reject("connection", why: "only a link over LE has these parameters", remedy: "Remove the table.")
+        }
         guard let name, let driver, let specialization, let acknowledges, let users, let records else { return nil }
         return Model(
-            id: id, manufacturer: manufacturer, name: name, driver: driver, match: match,
-            specialization: MDC(UInt32(specialization)),
-            acknowledges: acknowledges, clock: clock, users: users, records: records, session: session, stream: stream,
-            ranges: ranges, allowsUnencryptedLink: unencrypted)
+            id: id, manufacturer: manufacturer, name: name, driver: driver, transport: transport, match: match,
+            specialization: MDC(UInt32(specialization)), acknowledges: acknowledges, clock: clock, users: users,
+            records: records, session: session, stream: stream, ranges: ranges, allowsUnencryptedLink: unencrypted,
+            pairing: pairing, connection: connection)
     }
 
     private static func match(_ section: Section) -> Match {
         let match = Match(
             namePrefixes: section.strings("name_prefixes") ?? [],
             services: section.list("services", expected: "16-bit UUIDs") { uuid($0) } ?? [],
+            manufacturerCompany: section.integer("manufacturer_company", in: 0...0xFFFF).map { UInt16($0) },
             manufacturer: section.string("manufacturer"), modelNumbers: section.strings("model_numbers") ?? [])
         section.finish()
         return match
@@ -163,6 +176,13 @@ extension Model.Driver {
         switch self {
         case .bloodPressure: MDC(528_391)
         case .pulseOximeter: MDC(528_388)
+        }
+    }
+
+    /// The only transport that it can speak over.
+    var transport: Model.Transport {
+        switch self {
+        case .bloodPressure, .pulseOximeter: .le
         }
     }
 }

@@ -58,6 +58,8 @@ func text(_ path: String) throws -> String {
         let harmless: Set<[UInt8]> = [[0x02, 0x00, 0xE1]]
         #expect(model.session.commands.allSatisfy { harmless.contains($0.bytes) })
         let match = model.match
+        // The table is in each entry, so that nobody wonders whether it was thought of.
+        #expect(source.contains("\n[pairing]\n") && source.contains("\ninstructions = ") && source.contains("\nproof = "))
         #expect(!match.namePrefixes.isEmpty || !match.services.isEmpty || !match.modelNumbers.isEmpty)
         #expect(id.hasPrefix("generic-") == (match.namePrefixes.isEmpty && match.modelNumbers.isEmpty))
     }
@@ -86,7 +88,7 @@ func text(_ path: String) throws -> String {
         ] as [(String?, [UInt16], String?, String?, String?)])
     func match(_ name: String?, _ services: [UInt16], _ manufacturer: String?, _ model: String?, _ expected: String?) {
         let identity = DeviceIdentity(manufacturer: manufacturer, modelNumber: model)
-        #expect(catalogue.match(advertisedName: name, services: services, identity: identity)?.id == expected)
+        #expect(catalogue.model(matching: name, services: services, identity: identity)?.id == expected)
     }
 
     @Test("the longest name prefix wins, and equal ranks are decided by id")
@@ -97,8 +99,8 @@ func text(_ path: String) throws -> String {
                 acknowledges: .confirmation)
         }
         let own = DeviceCatalogue([model("short", "BM"), model("long", "BM54"), model("b-same", "X"), model("a-same", "X")])
-        #expect(own.match(advertisedName: "BM54 1", services: [])?.id == "long")
-        #expect(own.match(advertisedName: "X1", services: [])?.id == "a-same")
+        #expect(own.model(matching: "BM54 1", services: [])?.id == "long")
+        #expect(own.model(matching: "X1", services: [])?.id == "a-same")
     }
 
     @Test("the schema has exactly the keys that the loader reads")
@@ -111,6 +113,9 @@ func text(_ path: String) throws -> String {
         #expect(schemaWords(schema, "acknowledges") == Set(Acknowledgement.allCases.map(\.rawValue)))
         #expect(schemaWords(schema, "records") == Set(Model.Records.allCases.map(\.rawValue)))
         #expect(schemaWords(schema, "users") == Set(Model.Users.allCases.map(\.rawValue)))
+        #expect(schemaWords(schema, "transport") == Set(Model.Transport.allCases.map(\.rawValue)))
+        #expect(schemaWords(schema, "method") == Set(Model.Pairing.Method.allCases.map(\.rawValue)))
+        #expect(schemaWords(schema, "io_capability") == Set(Model.Pairing.IOCapability.allCases.map(\.rawValue)))
         #expect(schemaWords(schema, "driver") == Set(Model.Driver.allCases.map(\.rawValue)))
     }
 
