@@ -38,7 +38,7 @@ struct Operations: HubOperations {
         case .addDevice(let name, let model, let bearer): return try await add(name, model, bearer, actor)
         case .assign(let assign): return try await self.assign(assign, actor)
         case .returnDevice(let name, let abandon): return try await giveBack(name, abandon: abandon, actor)
-        case .forgetDevice(let name): return try await giveBack(name, abandon: "forgotten", actor)
+        case .forgetDevice(let name): return try await giveBack(name, abandon: "forgotten", forgets: true, actor)
         case .readings(let limit, let state): return .success(try await readings(limit: limit, state: state))
         case .reading(let id): return try await story(id)
         case .assignReading(let id, let patient, let recipients, let at, let reason):

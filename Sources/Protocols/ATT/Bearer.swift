@@ -11,4 +11,13 @@ public protocol Bearer: Sendable {
 
     /// Ends the link. Calling it again does nothing.
     func close() async
+
+    /// Why the link ended, in the link's own words and without health data, such as `connection timeout`; `nil` while it lasts, and
+    /// where the link does not tell.
+    var endReason: String? { get async }
+}
+
+extension Bearer {
+    /// A socket only says that it was closed.
+    public var endReason: String? { get async { nil } }
 }
