@@ -2,7 +2,8 @@
 ///
 /// Text form: `AA:BB:CC:DD:EE:FF/public`, most significant byte first as people write it; `bytes` is the order of the wire.
 public struct DeviceAddress: Hashable, Sendable {
-    /// The address types of the kernel's management interface and of its sockets (BDADDR_BREDR, BDADDR_LE_PUBLIC, BDADDR_LE_RANDOM).
+    /// The address types of the kernel's management interface and of its sockets: BDADDR_BREDR, BDADDR_LE_PUBLIC,
+    /// BDADDR_LE_RANDOM.
     public enum Kind: UInt8, Hashable, Sendable, CaseIterable {
         /// BR/EDR.
         case classic = 0

@@ -45,7 +45,7 @@ extension ControllerSettings: CustomStringConvertible {
 }
 
 /// An adapter, as Read Controller Information returns it, 280 bytes: `address (6) | version | manufacturer (2) |
-/// supported settings (4) | current settings (4) | class of device (3) | name (249) | short name (11)`; the names end with a zero.
+/// supported settings (4) | current settings (4) | class of device (3) | name (249) | short name (11)`; names end with a zero.
 ///
 /// Source: BlueZ doc/mgmt-api.txt, Read Controller Information; `struct mgmt_rp_read_info`.
 public struct ControllerInfo: ManagementRecord {

@@ -1,4 +1,4 @@
-public import Vitals
+import Vitals
 
 extension ByteReader {
     /// `address (6) | address type (1)`
@@ -97,66 +97,4 @@ public struct DeviceFoundFlags: OptionSet, Hashable, Sendable {
     public static let notConnectable = DeviceFoundFlags(rawValue: 1 << 2)
     public static let nameRequestFailed = DeviceFoundFlags(rawValue: 1 << 4)
     public static let scanResponse = DeviceFoundFlags(rawValue: 1 << 5)
-}
-
-/// How the radio keeps a link: `address (6) | address type | minimum interval | maximum interval | latency | timeout`, 15 bytes.
-///
-/// The intervals are in units of 1.25 ms, latency in connection events that the peripheral may skip, the supervision timeout in
-/// units of 10 ms. Source: BlueZ doc/mgmt-api.txt, Load Connection Parameters; ranges Core Vol 4 Part E 7.8.12.
-public struct ConnectionParameters: ManagementRecord {
-    public static let byteCount = 15
-
-    public var address: DeviceAddress
-    public var minimumInterval: UInt16
-    public var maximumInterval: UInt16
-    public var latency: UInt16
-    public var timeout: UInt16
-
-    public init(address: DeviceAddress, minimumInterval: UInt16, maximumInterval: UInt16, latency: UInt16, timeout: UInt16) {
-        self.address = address
-        self.minimumInterval = minimumInterval
-        self.maximumInterval = maximumInterval
-        self.latency = latency
-        self.timeout = timeout
-    }
-
-    public init(reading reader: inout ByteReader) throws(DecodeError) {
-        try self.init(address: try reader.deviceAddress(), values: &reader)
-    }
-
-    init(address: DeviceAddress, values reader: inout ByteReader) throws(DecodeError) {
-        self.address = address
-        minimumInterval = try reader.u16("minimum interval")
-        maximumInterval = try reader.u16("maximum interval")
-        latency = try reader.u16("latency")
-        timeout = try reader.u16("supervision timeout")
-    }
-
-    public var bytes: [UInt8] {
-        var writer = ByteWriter(capacity: Self.byteCount)
-        writer.deviceAddress(address)
-        writer.append(values)
-        return writer.bytes
-    }
-
-    /// The four numbers without the address.
-    var values: [UInt8] {
-        var writer = ByteWriter(capacity: 8)
-        writer.u16(minimumInterval)
-        writer.u16(maximumInterval)
-        writer.u16(latency)
-        writer.u16(timeout)
-        return writer.bytes
-    }
-
-    /// Whether the kernel takes it: it skips the record otherwise, with no word of it.
-    ///
-    /// Interval 6 to 3200 and not above the maximum, timeout 10 to 3200 and longer than twice the longest silence that interval and
-    /// latency allow (8 units of 1.25 ms are one of 10 ms), latency at most 499.
-    public var isValid: Bool {
-        let longest = Int(maximumInterval)
-        guard minimumInterval >= 6, minimumInterval <= maximumInterval, maximumInterval <= 3_200 else { return false }
-        guard (10...3_200).contains(timeout), longest < Int(timeout) * 8 else { return false }
-        return latency <= 499 && Int(latency) <= Int(timeout) * 4 / longest - 1
-    }
 }
