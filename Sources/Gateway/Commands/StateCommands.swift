@@ -15,7 +15,7 @@ struct StatusCommand: AsyncParsableCommand {
 struct DevicesCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "devices", abstract: "The devices that the hub knows.",
-        subcommands: [List.self, Show.self, Add.self, Forget.self], defaultSubcommand: List.self)
+        subcommands: [List.self, Show.self, Add.self, Verify.self, Forget.self], defaultSubcommand: List.self)
 
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "All devices, a line each.")

@@ -76,6 +76,7 @@ struct ConfigurationReader {
         configuration.keys = keys(root.section("keys"))
         configuration.storage = storage(root.section("storage"))
         configuration.clock = clock(root.section("clock"))
+        configuration.bluetooth = bluetooth(root.section("bluetooth"))
         configuration.programme = programme(root.section("programme"))
         configuration.receivers = root.sections("receiver") { receiver($0) }
         let catalogue = loadedCatalogue(configuration.hub)
@@ -86,6 +87,15 @@ struct ConfigurationReader {
         unique(root, "receiver", configuration.receivers.map(\.name))
         unique(root, "device", configuration.devices.map(\.name))
         return configuration
+    }
+
+    // MARK: Bluetooth
+
+    private func bluetooth(_ section: Section) -> Configuration.Bluetooth {
+        var bluetooth = Configuration.Bluetooth()
+        bluetooth.isEnabled = section.boolean("enabled") ?? bluetooth.isEnabled
+        section.finish()
+        return bluetooth
     }
 
     // MARK: Hub, keys, storage

@@ -114,9 +114,7 @@ extension Operations {
     func add(
         _ name: String, _ model: String, _ bearer: String, _ actor: String
     ) async throws(JournalError) -> Result<JSON, OperationError> {
-        guard name.utf8.count <= 40,
-            name.utf8.allSatisfy({ (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) || $0 == 0x2D })
-        else {
+        guard DeviceRecord.isName(name) else {
             return .failure(
                 refusal("The device was not added.", "\"\(name)\" is no name for one.", "Use a-z, 0-9 and dashes, 40 at most."))
         }
@@ -144,6 +142,7 @@ extension Operations {
                 refusal("The device was not added.", "There is one named \"\(name)\" already.", "Choose another name."))
         }
         roster.ring()
+        radio?.ring()
         return .success(["id": .integer(added.id), "name": .string(name), "state": .string(added.state.rawValue)])
     }
 
@@ -225,6 +224,7 @@ extension Operations {
             return .success(["name": .string(name), "state": .string(device.state.rawValue), "open": .integer(open)])
         }
         roster.ring()
+        radio?.ring()
         return result
     }
 

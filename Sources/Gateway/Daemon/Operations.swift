@@ -13,6 +13,10 @@ struct Operations: HubOperations {
     let courier: Courier
     let desk: Desk
     let roster: Roster
+    /// `nil` where the radio is off.
+    let radio: RadioService?
+    let technician: Technician?
+    let log: DeviceLog
     let alarm: SpaceAlarm
     let catalogue: DeviceCatalogue
     let clock: any Vitals.Clock
@@ -66,6 +70,12 @@ struct Operations: HubOperations {
         case .rotateKeys: return try await rotateKeys(actor)
         case .wipeKeys(let confirm): return try await wipe(confirm)
         case .audit(let limit): return .success(try await audit(limit))
+        case .beginScan(let seconds): return await beginScan(seconds, actor)
+        case .beginPairing(let pairing): return await beginPairing(pairing, actor)
+        case .beginVerification(let name, let seconds): return try await beginVerification(name, seconds, actor)
+        case .procedure(let id, let after): return await procedure(id, after: after)
+        case .answerProcedure(let id, let text): return await answerProcedure(id, text)
+        case .cancelProcedure(let id): return await cancelProcedure(id)
         }
     }
 

@@ -108,6 +108,8 @@ final class IntakeGate: Sendable {
     }
     private let state = Mutex(State())
 
+    var isOpen: Bool { state.withLock(\.isOpen) }
+
     func close() { state.withLock { $0.isOpen = false } }
 
     func open() {

@@ -100,7 +100,7 @@ struct Advertiser: Hashable, Sendable {
         self.isConnectable = isConnectable
         name = advertising.localName
         services = advertising.services.compactMap(\.assignedNumber)
-        company = advertising.manufacturerData.first?.company
+        company = advertising.manufacturerData.first?.companyID
         model = catalogue.model(matching: name, services: services, manufacturerCompany: company)
     }
 
