@@ -19,7 +19,7 @@ public enum RadioEvent: Sendable {
 /// One LE link with a device, from the moment it is up.
 public struct RadioLink: Sendable {
     public let address: DeviceAddress
-    public let bearer: ATTSocketBearer
+    public let bearer: SocketBearer
     /// The link on which the device was just paired.
     public let isPairing: Bool
     let policy: AdapterMachine.Policy
@@ -45,7 +45,7 @@ public actor Radio {
     public nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
     public nonisolated let events: AsyncStream<RadioEvent>
 
-    private let loop: EventLoop
+    let loop: EventLoop
     /// Identity addresses of the adapters that are ours, `AA:BB:CC:DD:EE:FF`; every adapter where empty.
     private let adapters: Set<String>
     private let now: @Sendable () -> MonotonicTime
@@ -59,9 +59,9 @@ public actor Radio {
     private var lost: Set<DeviceAddress> = []
     private var isHeld = false
     private var wantsScan = false
-    private var links: [DeviceAddress: ATTSocketBearer] = [:]
+    private var links: [DeviceAddress: SocketBearer] = [:]
     /// The link of the pairing under way, kept until its bond is durable.
-    private var pairingLink: ATTSocketBearer?
+    private var pairingLink: SocketBearer?
     private var buffer = [UInt8](repeating: 0, count: longestEvent)
 
     /// Header 6 and a length of 16 bits; events are a few hundred bytes.
@@ -290,7 +290,7 @@ public actor Radio {
                 Glibc.close(descriptor)
                 continue
             }
-            let bearer = ATTSocketBearer(unwatched: descriptor, loop: loop)
+            let bearer = SocketBearer(unwatched: descriptor, loop: loop)
             guard (try? bearer.assumeIsolated { try $0.begin() }) != nil else { continue }
             if policy == .pairing {
                 pairingLink = bearer

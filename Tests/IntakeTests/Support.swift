@@ -91,7 +91,7 @@ final class TestClock: Vitals.Clock {
 
 /// A bearer that looks at each PDU before it leaves.
 struct WatchedBearer: Bearer {
-    let inner: ATTSocketBearer
+    let inner: SocketBearer
     /// False: the process "dies" here; nothing leaves any more.
     let mayLeave: @Sendable ([UInt8]) async -> Bool
 
@@ -211,7 +211,7 @@ struct Home: Sendable {
         #expect(socketpair(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue), 0, &ends) == 0)
         let (hubEnd, deviceEnd) = (ends[0], ends[1])
         let events = Mutex<[IntakeEvent]>([])
-        let bearer = WatchedBearer(inner: try await ATTSocketBearer(descriptor: hubEnd, loop: loop), mayLeave: mayLeave)
+        let bearer = WatchedBearer(inner: try await SocketBearer(descriptor: hubEnd, loop: loop), mayLeave: mayLeave)
         let (id, model) = (device, model)
         let record = try #require(try await journal.read { tx in try tx.device(id: id) })
         async let serving: Void = peripheral.serve(descriptor: deviceEnd)

@@ -103,7 +103,8 @@ public struct PairingWindow: Hashable, Sendable {
             if isStored { keys.identityResolvingKey = key }
             return []
         case .newLongTermKey(_, let isStored, let key) where concerns(key.address):
-            if isStored {
+            // A key of the published debug pair protects nothing, and the kernel takes none back.
+            if isStored, key.keyType != .debugP256 {
                 keys.longTermKeys.removeAll { $0.isCentral == key.isCentral && $0.keyType == key.keyType }
                 keys.longTermKeys.append(key)
             }

@@ -84,7 +84,7 @@ final class Roster: Service {
                 logger.note(.error, "device has no model in the catalogue", .device(id))
                 return
             }
-            if let bearer = try? await ATTSocketBearer.connect(socketPath: path, loop: loop) {
+            if let bearer = try? await SocketBearer.connect(socketPath: path, loop: loop) {
                 do throws(JournalError) {
                     let outcome = try await intake.run(bearer, device: device, model: model)
                     let isWell = !outcome.isWithoutReading || outcome.reason == .quiet || outcome.reason == .peerEnded

@@ -24,13 +24,13 @@ extension BearerError: CustomStringConvertible {
     }
 }
 
-/// An ATT bearer over any connected `SOCK_SEQPACKET` descriptor: L2CAP on CID 4, a socket pair, a named Unix socket. One read is
-/// one PDU.
+/// A bearer over any connected socket. On `SOCK_SEQPACKET` (L2CAP on CID 4, a socket pair, a named Unix socket) one read is one ATT
+/// PDU; on `SOCK_STREAM` (RFCOMM) it is whatever the device had said so far.
 ///
-/// The descriptor is always drained, for the kernel drops on overflow; what is read waits in ``incoming``, which drops nothing. A
-/// PDU that the kernel does not take at once waits its turn. The descriptor is closed once, by whichever comes first:
-/// ``close()``, the peer, an error, or the end of this actor.
-public actor ATTSocketBearer: Bearer {
+/// The descriptor is always drained, for the kernel drops on overflow; what is read waits in ``incoming``, which drops nothing. What the
+/// kernel does not take at once waits its turn. The descriptor is closed once, by whichever comes first: ``close()``, the peer, an
+/// error, or the end of this actor.
+public actor SocketBearer: Bearer {
     /// No PDU is longer than the MTU that we agree to (517); a longer one of a faulty peer is cut here and refused by the client.
     static let longestPDU = 1_024
 
@@ -43,7 +43,7 @@ public actor ATTSocketBearer: Bearer {
     }
 
     private struct Unsent {
-        var pdu: [UInt8]
+        var rest: ArraySlice<UInt8>
         var done: CheckedContinuation<Void, any Error>
     }
 
@@ -87,7 +87,7 @@ public actor ATTSocketBearer: Bearer {
     }
 
     /// Connects to a named Unix `SOCK_SEQPACKET` socket, where a simulated peripheral "advertises".
-    public static func connect(socketPath: String, loop: EventLoop) async throws(BearerError) -> ATTSocketBearer {
+    public static func connect(socketPath: String, loop: EventLoop) async throws(BearerError) -> SocketBearer {
         let descriptor = socket(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw .system(call: "socket", code: errno) }
         var address = sockaddr_un()
@@ -110,7 +110,7 @@ public actor ATTSocketBearer: Bearer {
             Glibc.close(descriptor)
             throw .system(call: "connect", code: code)
         }
-        return try await ATTSocketBearer(descriptor: descriptor, loop: loop)
+        return try await SocketBearer(descriptor: descriptor, loop: loop)
     }
 
     /// Nobody waits in ``unsent``: who waits holds this actor. (No `isolated deinit`: Swift 6.3.1 ends with "circular reference" when
@@ -128,8 +128,9 @@ public actor ATTSocketBearer: Bearer {
     /// Hands one PDU to the kernel, in the order of the calls. Returns when it was taken.
     public func send(_ pdu: [UInt8]) async throws {
         guard case .open = state else { throw BearerError.closed }
+        var rest = pdu[...]
         if unsent.isEmpty {
-            switch write(pdu) {
+            switch write(&rest) {
             case 0: return
             case EAGAIN: break
             case let code:
@@ -138,7 +139,7 @@ public actor ATTSocketBearer: Bearer {
             }
         }
         try await withCheckedThrowingContinuation { done in
-            unsent.append(Unsent(pdu: pdu, done: done))
+            unsent.append(Unsent(rest: rest, done: done))
             listen(for: [.readable, .writable])
         }
     }
@@ -228,11 +229,9 @@ public actor ATTSocketBearer: Bearer {
             securing = nil
             done.resume(returning: true)
         }
-        while case .open = state, let next = unsent.first {
-            switch write(next.pdu) {
-            case 0:
-                unsent.removeFirst()
-                next.done.resume()
+        while case .open = state, !unsent.isEmpty {
+            switch write(&unsent[0].rest) {
+            case 0: unsent.removeFirst().done.resume()
             case EAGAIN: return
             default: fail()
             }
@@ -240,11 +239,17 @@ public actor ATTSocketBearer: Bearer {
         if case .open = state { listen(for: .readable) }
     }
 
-    /// Returns 0 or the error number.
-    private func write(_ pdu: [UInt8]) -> Int32 {
+    /// Returns 0 when all of it was taken, or the error number with what is left.
+    private func write(_ rest: inout ArraySlice<UInt8>) -> Int32 {
         while true {
-            if Glibc.send(descriptor, pdu, pdu.count, Int32(MSG_NOSIGNAL)) >= 0 { return 0 }
-            if errno != EINTR { return errno == EWOULDBLOCK ? EAGAIN : errno }
+            let count = rest.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+            if count >= rest.count { return 0 }
+            if count >= 0 {
+                // A stream took a part.
+                rest = rest.dropFirst(count)
+            } else if errno != EINTR {
+                return errno == EWOULDBLOCK ? EAGAIN : errno
+            }
         }
     }
 
