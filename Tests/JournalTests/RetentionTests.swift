@@ -208,6 +208,26 @@ struct RetentionTests {
         await journal.close()
     }
 
+    @Test("An entry's time is told from the beginning of its link, and only within one")
+    func timesInLink() {
+        func entry(_ kind: DeviceLogEntry.Kind, _ milliseconds: Int64, boot: String = "boot-1") -> DeviceLogEntry {
+            DeviceLogEntry(device: 1, kind: kind, at: clock(milliseconds, boot: boot))
+        }
+        func times(_ entries: DeviceLogEntry...) -> [Int64?] {
+            DeviceLogEntry.timesInLink(of: entries).map { $0?.milliseconds }
+        }
+        #expect(
+            times(
+                entry(.frame, 1), entry(.disconnected, 2), entry(.found, 5), entry(.connecting, 10), entry(.connected, 14),
+                entry(.disconnected, 900), entry(.found, 950), entry(.connected, 1_000), entry(.frame, 1_250))
+                == [nil, nil, nil, 0, 4, 890, nil, 0, 250])
+        // An attempt that failed, and a restart in the middle of a link.
+        #expect(times(entry(.connecting, 10), entry(.connecting, 40), entry(.connected, 50)) == [0, 0, 10])
+        #expect(
+            times(entry(.connected, 10), entry(.found, 3, boot: "boot-2"), entry(.connected, 4, boot: "boot-2")) == [0, nil, 0])
+        #expect(times() == [])
+    }
+
     @Test("R9 as the disk fills the oldest entries of the logs go, a piece at a time")
     func r9_logsAreDropped() async throws {
         let scratch = Scratch()
