@@ -8,6 +8,7 @@ public enum Operation: Hashable, Sendable {
     case status
     case devices
     case device(name: String)
+    case deviceLog(name: String, limit: Int)
     case addDevice(name: String, model: String, bearer: String)
     case assign(Assign)
     case returnDevice(name: String, abandon: String?)

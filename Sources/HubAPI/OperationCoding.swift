@@ -8,6 +8,7 @@ extension Operation {
         case .status: "status"
         case .devices: "devices"
         case .device: "device"
+        case .deviceLog: "device-log"
         case .addDevice: "add-device"
         case .assign: "assign"
         case .returnDevice: "return-device"
@@ -43,6 +44,7 @@ extension Operation {
         switch self {
         case .status, .devices, .declareClock, .rotateKeys: [:]
         case .device(let name), .forgetDevice(let name): ["name": .string(name)]
+        case .deviceLog(let name, let limit): ["name": .string(name), "limit": .integer(limit)]
         case .addDevice(let name, let model, let bearer):
             ["name": .string(name), "model": .string(model), "bearer": .string(bearer)]
         case .assign(let assign):
@@ -95,6 +97,7 @@ extension Operation {
         case "status": self = .status
         case "devices": self = .devices
         case "device": self = .device(name: try parameters.text("name"))
+        case "device-log": self = .deviceLog(name: try parameters.text("name"), limit: try parameters.limit())
         case "add-device":
             self = .addDevice(
                 name: try parameters.text("name"), model: try parameters.text("model"), bearer: try parameters.text("bearer"))

@@ -39,6 +39,22 @@ public struct DeviceLogEntry: Hashable, Sendable {
             device: device, wall: clock.wall, monotonic: clock.monotonic, boot: clock.boot, kind: kind, detail: detail)
     }
 
+    /// How long after its link's beginning each entry happened, by the monotonic clock; `nil` outside a link and where the beginning is
+    /// not among the entries.
+    ///
+    /// - Parameter entries: of one device, in order. A link lasts from `connecting`, or `connected` where that is not told, to
+    ///   `disconnected`.
+    public static func timesInLink(of entries: [DeviceLogEntry]) -> [Duration?] {
+        var start: DeviceLogEntry?
+        return entries.map { entry in
+            if entry.kind == .connecting || (entry.kind == .connected && start == nil) { start = entry }
+            // The hub was restarted: the link ended with it, and monotonic times do not compare.
+            if let began = start, began.boot != entry.boot { start = nil }
+            defer { if entry.kind == .disconnected { start = nil } }
+            return start.map { max(.zero, entry.monotonic - $0.monotonic) }
+        }
+    }
+
     init(device: Int64, wall: Instant, monotonic: MonotonicTime, boot: BootID, kind: Kind, detail: String?) {
         self.device = device
         self.wall = wall

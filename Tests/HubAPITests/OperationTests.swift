@@ -6,7 +6,7 @@ import Vitals
 @Suite("operations on the wire")
 struct OperationTests {
     static let every: [HubAPI.Operation] = [
-        .status, .devices, .device(name: "cuff"),
+        .status, .devices, .device(name: "cuff"), .deviceLog(name: "cuff", limit: 10_000),
         .addDevice(name: "cuff", model: "generic-blood-pressure", bearer: "socket:/run/cuff.sock"),
         .assign(.init(device: "cuff", patient: "p1")),
         .assign(
@@ -36,7 +36,7 @@ struct OperationTests {
     @Test("every case is in the table")
     func everyCase() {
         // A new case fails to compile in `name`; here it is found missing.
-        #expect(Set(Self.every.map(\.name)).count == 25)
+        #expect(Set(Self.every.map(\.name)).count == 26)
     }
 
     @Test(
@@ -50,7 +50,9 @@ struct OperationTests {
             ("assign", #"{"device": "c", "patient": "p", "until": "2026-01-01T00:00:00"}"#, "until"),
             ("readings", #"{"limit": 0}"#, "limit"), ("readings", #"{"limit": 10001}"#, "limit"),
             ("readings", #"{"limit": 1.5}"#, "limit"), ("outbox-item", "{}", "id"), ("quarantine", #"{"item": 1}"#, "reason"),
-            ("retry", #"{"item": "1"}"#, "item"), ("wipe-keys", "{}", "confirm"), ("status-of-all", "{}", "status-of-all"),
+            ("retry", #"{"item": "1"}"#, "item"), ("device-log", "{}", "name"),
+            ("device-log", #"{"name": "cuff", "limit": 0}"#, "limit"), ("wipe-keys", "{}", "confirm"),
+            ("status-of-all", "{}", "status-of-all"),
             ("device", "[]", "name"), ("device", "null", "name"),
         ])
     func malformed(_ name: String, _ parameters: String, _ named: String) throws {

@@ -94,6 +94,8 @@ struct WatchedBearer: Bearer {
     let inner: SocketBearer
     /// False: the process "dies" here; nothing leaves any more.
     let mayLeave: @Sendable ([UInt8]) async -> Bool
+    /// Why the link ended, as a radio would tell.
+    var endReason: String?
 
     var incoming: AsyncStream<[UInt8]> { inner.incoming }
 
@@ -205,17 +207,20 @@ struct Home: Sendable {
     /// One link with the device, from its beginning to its end.
     @discardableResult
     func link(
-        _ peripheral: SimulatedPeripheral, mayLeave: @escaping @Sendable ([UInt8]) async -> Bool = { _ in true }
+        _ peripheral: SimulatedPeripheral, security: LinkSecurity = .local, endReason: String? = nil,
+        mayLeave: @escaping @Sendable ([UInt8]) async -> Bool = { _ in true }
     ) async throws -> LinkStory {
         var ends: [Int32] = [-1, -1]
         #expect(socketpair(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue), 0, &ends) == 0)
         let (hubEnd, deviceEnd) = (ends[0], ends[1])
         let events = Mutex<[IntakeEvent]>([])
-        let bearer = WatchedBearer(inner: try await SocketBearer(descriptor: hubEnd, loop: loop), mayLeave: mayLeave)
+        let bearer = WatchedBearer(
+            inner: try await SocketBearer(descriptor: hubEnd, loop: loop), mayLeave: mayLeave, endReason: endReason)
         let (id, model) = (device, model)
         let record = try #require(try await journal.read { tx in try tx.device(id: id) })
         async let serving: Void = peripheral.serve(descriptor: deviceEnd)
-        let outcome = try await intake { event in events.withLock { $0.append(event) } }.run(bearer, device: record, model: model)
+        let outcome = try await intake { event in events.withLock { $0.append(event) } }.run(
+            bearer, device: record, model: model, security: security)
         try await serving
         return LinkStory(outcome: outcome, events: events.withLock { $0 })
     }

@@ -22,6 +22,8 @@ struct RecordsTests {
         changed.handleMap = [9, 8]
         changed.batteryPercent = 40
         changed.lastSeen = at(9)
+        changed.security = .encrypted
+        changed.verification = .open(since: clock(8))
         let wanted = changed
         try await journal.write { tx in try tx.update(wanted) }
         let found = try await journal.read { tx throws in

@@ -111,6 +111,23 @@ extension Operations {
         }
     }
 
+    /// What happened with a device, the newest last.
+    func deviceLog(_ name: String, _ limit: Int) async throws(JournalError) -> Result<JSON, OperationError> {
+        try await journal.read { tx in
+            guard let device = try tx.device(named: name) else { return .failure(missing("device", name)) }
+            let entries = try tx.log(device: device.id, limit: limit)
+            return .success(
+                .array(
+                    zip(entries, DeviceLogEntry.timesInLink(of: entries)).map { entry, time in
+                        .members([
+                            "at": .string("\(entry.wall)"), "monotonicMilliseconds": .integer(entry.monotonic.milliseconds),
+                            "boot": .string(entry.boot.rawValue), "linkMilliseconds": time.map { .integer($0.milliseconds) },
+                            "kind": .string(entry.kind.rawValue), "detail": entry.detail.map { .string($0) },
+                        ])
+                    }))
+        }
+    }
+
     func add(
         _ name: String, _ model: String, _ bearer: String, _ actor: String
     ) async throws(JournalError) -> Result<JSON, OperationError> {

@@ -39,6 +39,7 @@ struct Operations: HubOperations {
         case .status: return .success(try await status())
         case .devices: return .success(try await devices())
         case .device(let name): return try await device(name)
+        case .deviceLog(let name, let limit): return try await deviceLog(name, limit)
         case .addDevice(let name, let model, let bearer): return try await add(name, model, bearer, actor)
         case .assign(let assign): return try await self.assign(assign, actor)
         case .returnDevice(let name, let abandon): return try await giveBack(name, abandon: abandon, actor)
