@@ -32,7 +32,7 @@ public struct AdvertisingData: Hashable, Sendable {
         public let rawValue: UInt8
         public init(rawValue: UInt8) { self.rawValue = rawValue }
 
-        /// For about 30 s after a button, as a rule.
+        /// For a limited time, as after a button.
         public static let limitedDiscoverable = Flags(rawValue: 1 << 0)
         public static let generalDiscoverable = Flags(rawValue: 1 << 1)
         public static let classicNotSupported = Flags(rawValue: 1 << 2)

@@ -40,6 +40,40 @@ import Vitals
         #expect(Key128([UInt8](repeating: 0, count: 17)) == nil)
     }
 
+    @Test("Commands and events print no parameters: keys, PINs and passkeys are among them")
+    func secrecyOfFrames() {
+        let secret = key("deadbeefdeadbeefdeadbeefdeadbeef")
+        let link = LinkKey(address: serialOximeter, keyType: .combination, value: secret)
+        let texts: [(String, String)] = [
+            ("\(ManagementCommand.loadLinkKeys(0, [link]))", "load link keys, controller 0"),
+            (String(reflecting: ManagementCommand.readVersion), "read management version"),
+            ("\(ManagementCommand.passkeyReply(1, cuff, passkey: 123_456))", "user passkey reply, controller 1"),
+            // A signature key, which a gateway has no use for.
+            ("\(ManagementEvent.other(code: 0x0019, index: 0, parameters: secret.bytes))", "event 0x0019, controller 0"),
+            (
+                "\(ManagementEvent.newLinkKey(index: 0, isStored: true, link))",
+                "new link key, 00:1C:05:01:02:03/classic, controller 0"
+            ),
+            (
+                "\(ManagementEvent.passkeyNotify(index: 0, cuff, passkey: 123_456, entered: 0))",
+                "passkey notify, C0:26:DA:00:12:34/public, controller 0"
+            ),
+            (
+                "\(ManagementEvent.deviceDisconnected(index: 2, cuff, .timeout))",
+                "device disconnected, C0:26:DA:00:12:34/public, the device was not heard any more, controller 2"
+            ),
+            (
+                "\(ManagementEvent.commandStatus(index: 0, opcode: 0x0019, status: .busy))",
+                "command status, pair device: busy with another operation, controller 0"
+            ),
+            (
+                "\(ManagementEvent.commandComplete(index: 0xFFFF, opcode: 0x0050, status: .success, parameters: [222]))",
+                "command complete, command 0x0050: success"
+            ),
+        ]
+        for (text, expected) in texts { #expect(text == expected) }
+    }
+
     @Test("An error of a key's frame holds none of its bytes")
     func secrecyOfErrors() {
         let frame = grouped("0a00 0000 2500 01 341200da26c0 01 05 01 10 0000 0000000000000000 deadbeefdeadbeefdeadbeefdeadbeef")

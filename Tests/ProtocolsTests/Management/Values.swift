@@ -11,9 +11,9 @@ func key(_ hex: String) -> Key128 {
     return key
 }
 
-/// The bytes of hexadecimal digits that are grouped with spaces.
+/// The bytes of hexadecimal digits, grouped with spaces; unlike ``bytes(_:)`` a typing error is no empty frame.
 func grouped(_ hex: String) -> [UInt8] {
-    guard let bytes = [UInt8](hex: hex.filter { $0 != " " }) else { preconditionFailure("no hexadecimal digits: \(hex)") }
+    guard let bytes = [UInt8](hex: hex) else { preconditionFailure("no hexadecimal digits: \(hex)") }
     return bytes
 }
 
