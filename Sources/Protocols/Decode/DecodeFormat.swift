@@ -57,6 +57,9 @@ public enum DecodeFormat {
         Entry(name: "float-be", summary: "FLOAT-Type, 32 bits, big-endian (ISO/IEEE 11073-20601)") { bytes throws(DecodeError) in
             try float(bytes) { reader throws(DecodeError) in try reader.u32BigEndian("FLOAT") }
         },
+        Entry(name: "gap:advertising", summary: "advertising data, scan response or inquiry response") {
+            bytes throws(DecodeError) in AdvertisingData(parsing: bytes).json
+        },
     ]
 
     private static let byName: [String: Entry] = Dictionary(all.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })

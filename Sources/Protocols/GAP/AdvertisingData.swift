@@ -32,7 +32,7 @@ public struct AdvertisingData: Hashable, Sendable {
         public let rawValue: UInt8
         public init(rawValue: UInt8) { self.rawValue = rawValue }
 
-        /// For about 30 s after a button, as a rule.
+        /// For a limited time, as after a button.
         public static let limitedDiscoverable = Flags(rawValue: 1 << 0)
         public static let generalDiscoverable = Flags(rawValue: 1 << 1)
         public static let classicNotSupported = Flags(rawValue: 1 << 2)
@@ -86,14 +86,23 @@ extension AdvertisingData {
         var rest = bytes[...]
         while let length = rest.popFirst(), length > 0 {
             guard length <= rest.count, let type = rest.first else {
+                rest = []
                 isMalformed = true
-                return
+                break
             }
             take(type, Array(rest.prefix(Int(length)).dropFirst()))
             rest = rest.dropFirst(Int(length))
         }
         // Behind the early end there is padding and nothing else.
         if rest.contains(where: { $0 != 0 }) { isMalformed = true }
+        services = Self.eachOnce(services)
+        solicitedServices = Self.eachOnce(solicitedServices)
+    }
+
+    /// By a set: a peer that sends thousands would have a search for each take a second of ours.
+    private static func eachOnce(_ uuids: [BluetoothUUID]) -> [BluetoothUUID] {
+        var seen: Set<BluetoothUUID> = []
+        return uuids.filter { seen.insert($0).inserted }
     }
 
     private mutating func take(_ type: UInt8, _ data: [UInt8]) {
@@ -101,12 +110,12 @@ extension AdvertisingData {
         case 0x01:
             // More octets may follow in later versions; none at all says that no bit is set.
             flags = Flags(rawValue: data.first ?? 0)
-        case 0x02, 0x03: add(uuids(data, of: 2), to: \.services)
-        case 0x04, 0x05: add(uuids(data, of: 4), to: \.services)
-        case 0x06, 0x07: add(uuids(data, of: 16), to: \.services)
-        case 0x14: add(uuids(data, of: 2), to: \.solicitedServices)
-        case 0x1F: add(uuids(data, of: 4), to: \.solicitedServices)
-        case 0x15: add(uuids(data, of: 16), to: \.solicitedServices)
+        case 0x02, 0x03: services += uuids(data, of: 2)
+        case 0x04, 0x05: services += uuids(data, of: 4)
+        case 0x06, 0x07: services += uuids(data, of: 16)
+        case 0x14: solicitedServices += uuids(data, of: 2)
+        case 0x1F: solicitedServices += uuids(data, of: 4)
+        case 0x15: solicitedServices += uuids(data, of: 16)
         case 0x08: takeName(data, isComplete: false)
         case 0x09: takeName(data, isComplete: true)
         case 0x0A: if let field = exactly(1, data) { txPower = Int8(bitPattern: field[0]) }
@@ -162,9 +171,5 @@ extension AdvertisingData {
     private func uuid(_ octets: ArraySlice<UInt8>) -> BluetoothUUID? {
         guard octets.count == 4 else { return BluetoothUUID(littleEndian: octets) }
         return BluetoothUUID(assigned: octets.reversed().reduce(0) { $0 << 8 | UInt32($1) })
-    }
-
-    private mutating func add(_ uuids: [BluetoothUUID], to list: WritableKeyPath<Self, [BluetoothUUID]>) {
-        for uuid in uuids where !self[keyPath: list].contains(uuid) { self[keyPath: list].append(uuid) }
     }
 }

@@ -43,6 +43,13 @@ public struct ManagementCommand: Hashable, Sendable {
     }
 }
 
+extension ManagementCommand: CustomStringConvertible {
+    /// Its name and where. Never the parameters: keys, PINs and passkeys are among them.
+    public var description: String {
+        opcode.description + (index == Self.noController ? "" : ", controller \(index)")
+    }
+}
+
 // MARK: Controllers
 
 extension ManagementCommand {

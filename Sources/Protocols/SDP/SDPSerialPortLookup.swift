@@ -86,7 +86,7 @@ extension SDPSerialPortLookup {
     private enum Attribute {
         static let serviceClasses: UInt16 = 0x0001
         static let protocols: UInt16 = 0x0004
-        /// In the primary language, whose base is 0x0100 (5.1.13).
+        /// ServiceName in the primary language, whose base is 0x0100 (5.1).
         static let name: UInt16 = 0x0100
         static let wanted = [serviceClasses, protocols, name]
     }
