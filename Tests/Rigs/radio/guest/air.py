@@ -7,10 +7,12 @@ here, because a hub must meet it and because without it a failed connect spoils 
 - HCI Reset ends links, scanning and a pending connect (Bumble: does nothing);
 - LE Create Connection Cancel ends the pending connect and says so (Bumble: every later connect is "command disallowed");
 - a connect succeeds only if the advertiser is still there;
+- a host that unmasked LE Enhanced Connection Complete gets that event (Bumble: the plain one, which the kernel's extended connect does not
+  take for an answer; it cancels the connect after 4 s, the link being up, and every command waits that long);
 - the scan response is the scan response, and only an active scan gets it;
 - a peer that goes away without a word is noticed after the supervision timeout, as reason 0x08.
 
-Source: Bluetooth Core 5.4, volume 4, part E, sections 7.3.2, 7.7.5, 7.8.12 to 7.8.13; volume 6, part B, section 4.5.2.
+Source: Bluetooth Core 5.4, volume 4, part E, sections 7.3.2, 7.7.5, 7.7.65.10, 7.8.1, 7.8.12 to 7.8.13; volume 6, part B, section 4.5.2.
 """
 
 import asyncio
@@ -84,6 +86,16 @@ class RadioController(Controller):
         super().__init__(name, **arguments)
         self.le_scan_type = 0
         self.reported = {}
+
+    def send_hci_packet(self, packet):
+        # Bit 9 of the LE event mask (7.8.1).
+        if isinstance(packet, hci.HCI_LE_Connection_Complete_Event) and self.le_event_mask & 1 << 9:
+            packet = hci.HCI_LE_Enhanced_Connection_Complete_Event(
+                local_resolvable_private_address=hci.Address.ANY, peer_resolvable_private_address=hci.Address.ANY,
+                **{name: getattr(packet, name) for name in (
+                    "status", "connection_handle", "role", "peer_address_type", "peer_address", "connection_interval", "peripheral_latency",
+                    "supervision_timeout", "central_clock_accuracy")})
+        super().send_hci_packet(packet)
 
     def lose(self, connection, after=0.0):
         """Ends a link on this side only, as the supervision timeout does."""

@@ -69,7 +69,7 @@ class Options:
     settle: float = 0.1  # seconds from the subscription to the first record
     keeps_subscriptions: bool = False  # a bonded hub need not subscribe again: records come as soon as the link is encrypted
     advertises: str = "always"  # or pending (while it holds a record), never
-    interval: int = 250  # of advertising, milliseconds
+    interval: int = 250  # of advertising, in milliseconds
     name_in_scan_response: bool = False
     leaves: str = "never"  # or done (when all is confirmed)
     leaves_after: float = 0.0  # seconds from the connection; 0: not
@@ -143,7 +143,8 @@ class Peripheral:
         configuration.address = address
         configuration.irk = random.Random("irk" + self.name).randbytes(16)
         configuration.keystore = f"JsonKeyStore:{self.keys}"
-        configuration.advertising_interval_min = configuration.advertising_interval_max = options.interval / 0.625
+        # Bumble's device turns milliseconds into units of 0.625 ms, and its controller takes those for milliseconds.
+        configuration.advertising_interval_min = configuration.advertising_interval_max = options.interval * 0.625
         configuration.le_privacy_enabled = options.address_type == "private"
         configuration.le_rpa_timeout = 0
         configuration.gap_service_enabled = configuration.gatt_service_enabled = False
