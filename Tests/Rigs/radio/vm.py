@@ -45,9 +45,12 @@ def make_share(binary=None, extra=()):
     share = tempfile.mkdtemp(prefix="radio-")
     os.mkdir(os.path.join(share, "out"))
     shutil.copytree(RIGS, os.path.join(share, "rigs"), ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(os.path.join(ROOT, "devices"), os.path.join(share, "devices"))
     shutil.copy(os.path.join(HERE, "guest", "boot.sh"), share)
-    for path in [*([binary] if binary else []), *extra]:
-        shutil.copy(path, os.path.join(share, os.path.basename(path)))
+    if binary:
+        shutil.copy(binary, os.path.join(share, "vitalgate"))
+    for path in extra:
+        shutil.copy(path, share)
     return share
 
 
