@@ -3,6 +3,7 @@
 #
 #   Scripts/setup.sh build   what the build needs: Swift (checked, not installed) and Debian's libraries
 #   Scripts/setup.sh test    the same, and the tools that the tests use
+#   Scripts/setup.sh rig     what the radio rig needs: a virtual machine and the tools that build its image
 #
 # Not root: through sudo, which asks for a password only on a terminal.
 set -euo pipefail
@@ -13,6 +14,8 @@ build_packages=(pkg-config libbluetooth-dev libusb-1.0-0-dev libsqlite3-dev libc
 # binutils reads the linked binary's symbols, libxml2-utils and openssl serve the checks of documents and certificates,
 # systemd brings systemd-analyze.
 test_packages=(python3 python3-venv strace openssl curl binutils procps util-linux systemd)
+
+rig_packages=(qemu-system-x86 seabios mmdebstrap cpio kmod busybox-static e2fsprogs python3 python3-venv util-linux)
 
 check_swift() {
     command -v swift >/dev/null ||
@@ -72,6 +75,13 @@ install_packages() {
     fi
     rm -f "$log"
 }
+
+if [[ ${1:-build} == rig ]]; then
+    missing=()
+    if command -v dpkg-query >/dev/null; then mapfile -t missing < <(missing_of "${rig_packages[@]}"); fi
+    if ((${#missing[@]})); then install_packages "run the radio rig" "${missing[@]}"; fi
+    exit 0
+fi
 
 check_swift
 missing=()
