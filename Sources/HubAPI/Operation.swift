@@ -30,6 +30,8 @@ public enum Operation: Hashable, Sendable {
     case rotateKeys
     case wipeKeys(confirm: String)
     case audit(limit: Int)
+    /// Walks the recovery ladder of the Bluetooth adapter.
+    case resetAdapter
 
     public struct Assign: Hashable, Sendable {
         public var device: String

@@ -30,12 +30,13 @@ extension Operation {
         case .rotateKeys: "rotate-keys"
         case .wipeKeys: "wipe-keys"
         case .audit: "audit"
+        case .resetAdapter: "reset-adapter"
         }
     }
 
     public var parameters: JSON {
         switch self {
-        case .status, .devices, .declareClock, .rotateKeys: [:]
+        case .status, .devices, .declareClock, .rotateKeys, .resetAdapter: [:]
         case .device(let name), .forgetDevice(let name): ["name": .string(name)]
         case .addDevice(let name, let model, let bearer):
             ["name": .string(name), "model": .string(model), "bearer": .string(bearer)]
@@ -118,6 +119,7 @@ extension Operation {
         case "rotate-keys": self = .rotateKeys
         case "wipe-keys": self = .wipeKeys(confirm: try parameters.text("confirm"))
         case "audit": self = .audit(limit: try parameters.limit())
+        case "reset-adapter": self = .resetAdapter
         default:
             throw OperationError(
                 "The hub does not know the operation \"\(name)\".",

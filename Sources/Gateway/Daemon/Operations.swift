@@ -66,6 +66,7 @@ struct Operations: HubOperations {
         case .rotateKeys: return try await rotateKeys(actor)
         case .wipeKeys(let confirm): return try await wipe(confirm)
         case .audit(let limit): return .success(try await audit(limit))
+        case .resetAdapter: return await resetAdapter()
         }
     }
 
