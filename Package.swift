@@ -88,6 +88,7 @@ let package = Package(
         tests("FHIRTests", ["FHIR", "ExactJSON"]),
         tests("DestinationsTests", ["Destinations", "FHIR", "HTTPMessage", "Vitals", "ExactJSON"]),
         tests("EventLoopTests", ["EventLoop", "CLinux"]),
+        tests("BluetoothTests", ["Bluetooth", "Vitals", "EventLoop"]),
         tests(
             "SimulatorTests",
             [

@@ -6,3 +6,4 @@
 #include <bluetooth/hci.h>
 #include <bluetooth/l2cap.h>
 #include <bluetooth/rfcomm.h>
+#include "ioctl.h"

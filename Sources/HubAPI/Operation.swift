@@ -59,6 +59,8 @@ public enum Operation: Hashable, Sendable {
             self.pin = pin
         }
     }
+    /// Walks the recovery ladder of the Bluetooth adapter.
+    case resetAdapter
 
     public struct Assign: Hashable, Sendable {
         public var device: String

@@ -37,12 +37,13 @@ extension Operation {
         case .procedure: "procedure"
         case .answerProcedure: "answer-procedure"
         case .cancelProcedure: "cancel-procedure"
+        case .resetAdapter: "reset-adapter"
         }
     }
 
     public var parameters: JSON {
         switch self {
-        case .status, .devices, .declareClock, .rotateKeys: [:]
+        case .status, .devices, .declareClock, .rotateKeys, .resetAdapter: [:]
         case .device(let name), .forgetDevice(let name): ["name": .string(name)]
         case .deviceLog(let name, let limit): ["name": .string(name), "limit": .integer(limit)]
         case .addDevice(let name, let model, let bearer):
@@ -151,6 +152,7 @@ extension Operation {
         case "answer-procedure":
             self = .answerProcedure(id: try parameters.integer("id"), text: try parameters.text("text"))
         case "cancel-procedure": self = .cancelProcedure(id: try parameters.integer("id"))
+        case "reset-adapter": self = .resetAdapter
         default:
             throw OperationError(
                 "The hub does not know the operation \"\(name)\".",

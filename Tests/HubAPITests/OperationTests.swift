@@ -25,6 +25,7 @@ struct OperationTests {
         .suppressed(limit: 5),
         .releaseSuppressed(id: 3), .refuse(patient: "p1", receiver: "a"), .unrefuse(patient: "p1", receiver: "a"), .declareClock,
         .rotateKeys, .wipeKeys(confirm: "yes"), .audit(limit: 5),
+        .resetAdapter,
     ]
 
     @Test("every operation is read back as it was written", arguments: every)

@@ -14,7 +14,8 @@ public struct Vitalgate: AsyncParsableCommand {
             CommandGroup(
                 name: "Diagnosis:",
                 subcommands: [
-                    StatusCommand.self, DoctorCommand.self, DecodeCommand.self, ConvertCommand.self, ConfigCommand.self,
+                    StatusCommand.self, DoctorCommand.self, AdapterCommand.self, DecodeCommand.self, ConvertCommand.self,
+                    ConfigCommand.self,
                 ]),
             CommandGroup(
                 name: "Equipment and delivery:",

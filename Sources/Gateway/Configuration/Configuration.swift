@@ -65,9 +65,9 @@ public struct Configuration: Hashable, Sendable {
 
     /// The hub's own radio.
     public struct Bluetooth: Hashable, Sendable {
-        /// Whether the daemon drives the adapters; a hub with simulated devices alone needs none.
+        /// The daemon owns the adapters; without, devices are reached on sockets only.
         public var isEnabled = true
-        /// Identity addresses of the adapters that are the daemon's, `AA:BB:CC:DD:EE:FF`; every adapter where empty.
+        /// Which adapters, by address (`AA:BB:CC:DD:EE:FF`); empty: all.
         public var adapters: [String] = []
     }
 

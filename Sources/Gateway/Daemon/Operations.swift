@@ -77,6 +77,7 @@ struct Operations: HubOperations {
         case .procedure(let id, let after): return await procedure(id, after: after)
         case .answerProcedure(let id, let text): return await answerProcedure(id, text)
         case .cancelProcedure(let id): return await cancelProcedure(id)
+        case .resetAdapter: return await resetAdapter()
         }
     }
 
