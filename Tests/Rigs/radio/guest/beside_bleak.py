@@ -37,7 +37,6 @@ class Bleak:
         os.makedirs(self.folder, exist_ok=True)
 
     def __enter__(self):
-        subprocess.run(["dbus-uuidgen", "--ensure=/etc/machine-id"], check=True)
         os.makedirs("/run/dbus", exist_ok=True)
         self.log = open(os.path.join(self.world.share, "bleak.log"), "ab", buffering=0)
         # In the foreground: only what was started here is ended here.

@@ -21,6 +21,7 @@ from bleak import BleakClient, BleakScanner
 from bleak.exc import BleakError
 from dbus_fast import BusType, Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
+from dbus_fast.service import ServiceInterface, method
 
 MEASUREMENT = "00002a35-0000-1000-8000-00805f9b34fb"
 
@@ -65,6 +66,29 @@ class Database:
         self.connection.execute("COMMIT")
 
 
+class Agent(ServiceInterface):
+    """Without one, bluetoothd refuses even a pairing without digits."""
+
+    def __init__(self):
+        super().__init__("org.bluez.Agent1")
+
+    @method()
+    def Release(self):
+        pass
+
+    @method()
+    def RequestConfirmation(self, device: "o", passkey: "u"):
+        pass
+
+    @method()
+    def RequestAuthorization(self, device: "o"):
+        pass
+
+    @method()
+    def Cancel(self):
+        pass
+
+
 async def call(bus, path, interface, member, signature="", body=()):
     answer = await bus.call(Message(destination="org.bluez", path=path, interface=interface, member=member, signature=signature, body=list(body)))
     if answer.message_type == MessageType.ERROR:
@@ -94,12 +118,23 @@ async def find(address, seconds=30):
 async def pair(address):
     bus = await MessageBus(bus_type=BusType.SYSTEM).connect()
     await power_on(bus)
+    bus.export("/rig/agent", Agent())
+    await call(bus, "/org/bluez", "org.bluez.AgentManager1", "RegisterAgent", "os", ["/rig/agent", "NoInputNoOutput"])
+    await call(bus, "/org/bluez", "org.bluez.AgentManager1", "RequestDefaultAgent", "o", ["/rig/agent"])
     device, _ = await find(address)
     if device is None:
         say("not-found")
         return 1
     path = device.details["path"]
-    await call(bus, path, "org.bluez.Device1", "Pair")
+    try:
+        await call(bus, path, "org.bluez.Device1", "Pair")
+    except RuntimeError as error:
+        # A plug-in of bluetoothd may have begun a pairing of its own, with which this one collided: what counts is whether it is paired.
+        paired = await call(bus, path, "org.freedesktop.DBus.Properties", "Get", "ss", ["org.bluez.Device1", "Paired"])
+        say("pair-failed", reason=str(error), paired=paired[0].value)
+        if not paired[0].value:
+            await call(bus, "/org/bluez/hci0", "org.bluez.Adapter1", "RemoveDevice", "o", [path])
+            return 1
     await call(bus, path, "org.freedesktop.DBus.Properties", "Set", "ssv", ["org.bluez.Device1", "Trusted", Variant("b", True)])
     say("paired")
     try:

@@ -13,6 +13,8 @@ mkdir -p /dev/pts /dev/shm /run/dbus /run/rig
 mount -t devpts devpts /dev/pts
 mount -t tmpfs tmpfs /dev/shm
 ip link set lo up
+# Empty in the image, so that systemd would make one.
+dbus-uuidgen >/etc/machine-id
 modprobe -a bluetooth hci_vhci rfcomm cmac ecb ccm aes_generic uhid loop dm_mod
 # The virtual machine's clock is the host's at its start; no NTP runs here.
 up ready
