@@ -1,4 +1,5 @@
 import CBlueZ
+import CLinux
 import Glibc
 
 /// A question to the kernel that needs no file; another answers in tests.
@@ -14,14 +15,14 @@ public protocol BluetoothQuestions: Sendable {
 extension AdapterFacts {
     /// Looks at the machine. Takes milliseconds, and blocks for them.
     ///
-    /// - Parameter process: whose rights are meant; `nil`: this one's.
+    /// - Parameter process: whose rights are meant; `nil`: those of this thread, which may have dropped some.
     public static func read(
         tree: MachineTree = MachineTree(), kernel: some BluetoothQuestions = KernelQuestions(), process: Int? = nil
     ) -> AdapterFacts {
         AdapterFacts(
             socket: socket(code: kernel.openSocket(), isInKernel: isInKernel(tree)),
             adapters: adapters(tree, kernel), undriven: undriven(tree), switches: switches(tree),
-            rights: rights(status: tree.text("/proc/\(process.map(String.init) ?? "self")/status") ?? ""),
+            rights: rights(status: tree.text("/proc/\(process.map(String.init) ?? "thread-self")/status") ?? ""),
             bluetoothd: bluetoothd(tree), kernelLog: kernelLog(kernel))
     }
 

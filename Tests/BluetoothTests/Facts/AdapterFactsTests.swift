@@ -122,7 +122,7 @@ import Testing
         machine.rfkill(0, name: "phy0", type: "wlan", soft: true)
         machine.rfkill(10, name: "hci0", soft: true)
         machine.rfkill(2, name: "tpacpi_bluetooth_sw", hard: true)
-        machine.file("/proc/self/status", "CapEff:\t0000000000001000\n")
+        machine.file("/proc/thread-self/status", "CapEff:\t0000000000001000\n")
         machine.file("/proc/77/comm", "vitalgate\n").file("/proc/77/cmdline", "/usr/bin/vitalgate\0run\0--config\0x\0")
         machine.file("/proc/77/status", "CapEff:\t0000000000000000\n")
         machine.file("/proc/76/comm", "vitalgate\n").file("/proc/76/cmdline", "vitalgate\0doctor\0")
