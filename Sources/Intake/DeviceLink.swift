@@ -514,7 +514,8 @@ actor DeviceLink {
         guard var record = try tx.device(id: learnt.id) else { return }
         record.key = record.key ?? learnt.key
         record.identity = learnt.identity
-        record.handleMap = learnt.handleMap
+        // With a forgotten device's bond its handle map went, and stays away.
+        if record.state != .returned { record.handleMap = learnt.handleMap }
         record.batteryPercent = learnt.batteryPercent
         record.lastSeen = learnt.lastSeen
         record.security = learnt.security

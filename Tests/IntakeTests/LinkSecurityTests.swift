@@ -87,11 +87,12 @@ struct LinkSecurityTests {
     func r10_connectedNoReading() async throws {
         try await Home.with { home in
             // A cuff with a memory, asked and empty.
-            try await home.link(home.peripheral(.cuffNoReading), security: .encrypted)
+            try await home.link(home.peripheral(.cuffNoReading, linger: .seconds(2)), security: .encrypted)
             #expect(try await connectedNoReading(home) == nil)
             // The link is lost before anything was asked.
-            let lost = try await home.link(home.peripheral(.cuffNoReading), security: .encrypted, endReason: "connection timeout")
-            {
+            let lost = try await home.link(
+                home.peripheral(.cuffNoReading, linger: .seconds(2)), security: .encrypted, endReason: "connection timeout"
+            ) {
                 _ in false
             }
             #expect(lost.reason == "link-lost")
@@ -103,9 +104,9 @@ struct LinkSecurityTests {
         }
         // A cuff that keeps nothing connects because there is a reading: without one something went wrong.
         try await Home.with({ $0.records = .none }) { home in
-            try await home.link(home.peripheral(.cuffNoReading))
+            try await home.link(home.peripheral(.cuffNoReading, linger: .seconds(2)))
             #expect(try await connectedNoReading(home) == nil)
-            try await home.link(home.peripheral(.cuffNoReading), security: .encrypted)
+            try await home.link(home.peripheral(.cuffNoReading, linger: .seconds(2)), security: .encrypted)
             #expect(try await connectedNoReading(home) != nil)
         }
     }
