@@ -116,6 +116,9 @@ struct DaemonParts {
             self.technician = technician
             self.radio = RadioService(
                 radio: adapters, journal: journal, intake: intake, catalogue: catalogue, gate: gate, technician: technician,
+                keeper: AdapterGuard(
+                    radio: adapters, wanted: configuration.bluetooth.adapters, journal: journal, clock: clock,
+                    files: try EventLoop.made("vg-adapter"), logger: logger),
                 log: log, clock: clock, logger: logger)
         } else {
             self.technician = nil

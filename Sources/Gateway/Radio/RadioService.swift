@@ -18,6 +18,7 @@ final class RadioService: Service {
     private let catalogue: DeviceCatalogue
     private let gate: IntakeGate
     private let technician: Technician
+    let keeper: AdapterGuard
     private let log: DeviceLog
     private let clock: any Vitals.Clock
     private let logger: Logger
@@ -25,15 +26,14 @@ final class RadioService: Service {
     private let devices = Mutex(RadioDevices())
     private let connected = Mutex<Set<Int64>>([])
 
-    /// Between tries at a kernel that does not let us: rights and modules change by a person's hand.
-    private static let startPause = Duration.seconds(10)
     /// The gate is looked at so often: a full disk is no matter of milliseconds.
     private static let look = Duration.seconds(2)
 
     init(
         radio: Radio, journal: Journal, intake: Intake, catalogue: DeviceCatalogue, gate: IntakeGate, technician: Technician,
-        log: DeviceLog, clock: any Vitals.Clock, logger: Logger
+        keeper: AdapterGuard, log: DeviceLog, clock: any Vitals.Clock, logger: Logger
     ) {
+        self.keeper = keeper
         self.radio = radio
         self.journal = journal
         self.intake = intake
@@ -54,7 +54,9 @@ final class RadioService: Service {
     func run() async throws {
         await cancelWhenGracefulShutdown {
             await withDiscardingTaskGroup { group in
-                group.addTask { await self.keepStarted() }
+                // Keys go into an adapter before its power: the devices first.
+                await self.serve()
+                group.addTask { try? await self.keeper.run() }
                 group.addTask { await self.keepServed() }
                 for await event in self.radio.events {
                     await self.take(event, &group)
@@ -67,20 +69,6 @@ final class RadioService: Service {
     }
 
     // MARK: Keeping it going
-
-    private func keepStarted() async {
-        while !Task.isCancelled {
-            do throws(BearerError) {
-                // Keys go into an adapter before its power: the devices first.
-                await serve()
-                try await radio.start()
-            } catch {
-                logger.note(.warning, "radio not started", .reason("\(error)"))
-                await tell(.adapterStuck, "Bluetooth cannot be used: \(error).")
-            }
-            try? await Task.sleep(for: Self.startPause)
-        }
-    }
 
     private func keepServed() async {
         while !Task.isCancelled {
@@ -114,9 +102,13 @@ final class RadioService: Service {
         case .adapterAdded(let index): logger.note(.info, "adapter added", .count(Int(index)))
         case .adapterRemoved(let index):
             logger.note(.warning, "adapter removed", .count(Int(index)))
-            if !(await radio.isReady) { await technician.hear(.adapterLost) }
+            if !(await radio.isReady) {
+                await keeper.lost(channel: false)
+                await technician.hear(.adapterLost)
+            }
         case .failed(let error):
             logger.note(.error, "radio failed", .reason("\(error)"))
+            await keeper.lost(channel: true)
             await technician.hear(.adapterLost)
         case .link(let link): group.addTask { await self.serve(link) }
         case .report(let index, let adapter, let report): await take(report, index: index, adapter: adapter)
@@ -124,23 +116,16 @@ final class RadioService: Service {
     }
 
     private func take(_ report: AdapterMachine.Report, index: UInt16, adapter: String?) async {
+        await keeper.hear(report, of: index)
         switch report {
-        case .ready:
-            logger.note(.notice, "adapter ready", .count(Int(index)))
-            await tell(nil, "")
-        case .unusable(let opcode, let status):
-            logger.note(.error, "adapter unusable", .reason("\(opcode): \(status)"))
-            await tell(.adapterStuck, "The adapter refuses \(opcode): \(status).")
+        case .ready: logger.note(.notice, "adapter ready", .count(Int(index)))
+        case .unusable(let opcode, let status): logger.note(.error, "adapter unusable", .reason("\(opcode): \(status)"))
         case .lacks(let opcode, let status): logger.note(.debug, "adapter lacks", .reason("\(opcode): \(status)"))
         case .poweredOff:
             logger.note(.warning, "adapter powered off")
-            await tell(.adapterStuck, "Somebody switched the adapter off.")
             await technician.hear(.adapterLost)
-        case .unanswered(let opcode):
-            logger.note(.error, "adapter does not answer", .reason("\(opcode)"))
-            await tell(.adapterStuck, "The adapter does not answer (\(opcode)).")
-        case .controllerError(let code):
-            logger.note(.error, "controller error", .reason("hardware error \(code)"))
+        case .unanswered(let opcode): logger.note(.error, "adapter does not answer", .reason("\(opcode)"))
+        case .controllerError(let code): logger.note(.error, "controller error", .reason("hardware error \(code)"))
         case .found(let address, let rssi, let isConnectable, let data):
             await technician.hear(
                 .heard(
@@ -187,22 +172,6 @@ final class RadioService: Service {
         }
         await technician.hear(.device(.bondLost), of: record.id)
         ring()
-    }
-
-    /// - Parameter code: `nil` where the adapter works.
-    private func tell(_ code: Condition.Code?, _ reason: String) async {
-        let now = clock.now().wall
-        do throws(JournalError) {
-            try await journal.write { tx in
-                if let code {
-                    try tx.raise(Condition(code, subject: "adapter", since: now, reason: reason))
-                } else {
-                    try tx.clear(.adapterStuck, subject: "adapter")
-                }
-            }
-        } catch {
-            logger.note(.error, "condition not written", .reason(error.what))
-        }
     }
 
     // MARK: Links
