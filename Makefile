@@ -3,10 +3,11 @@
 #   make demo                       build, then watch readings on their way, with no hardware
 #   make demo ARGS="--once --json"  the same, one summary on standard output (everything else goes to standard error)
 #   make test                       everything that CI holds
+#   make rig                        the Bluetooth suite in a virtual machine; a short way through it is in make test
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench fuzz soak lint
+.PHONY: help demo test rig bench fuzz soak lint
 
 ARGS ?=
 
@@ -18,6 +19,9 @@ demo: ## build the release binary and run the demo (ARGS are passed on)
 
 test: ## every check that CI runs; prints the time of each phase and what it skipped
 	@Scripts/test.sh $(ARGS)
+
+rig: ## the suite on a real kernel with a virtual radio
+	@Scripts/rig.sh $(ARGS)
 
 bench: ## ratios beside Python, a bare fsync and libcurl, in one run
 	@Benchmarks/bench.sh $(ARGS)

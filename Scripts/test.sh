@@ -42,6 +42,8 @@ run "leak search" python3 Tests/Rigs/leak.py
 run "configuration errors" python3 Tests/Rigs/configerrors.py
 
 if [[ -f Tests/Rigs/systemd.sh ]]; then run "systemd unit" bash Tests/Rigs/systemd.sh; fi
+# A virtual machine with Debian's kernel; the first run builds its image.
+run "radio: smoke" python3 Tests/Rigs/radio.py --smoke
 # These bring their own Python packages, pinned, from PyPI (Tests/Judges/requirements.txt).
 run "judges" sh Tests/Judges/run.sh
 run "foreign receiver" python3 Tests/Rigs/foreign.py

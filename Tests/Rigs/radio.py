@@ -144,8 +144,10 @@ def main():
     run = Run(arguments)
     try:
         run.run(chosen)
+    except vm.NoImage as error:
+        run.out.skip("the virtual machine", error)
     except vm.VMError as error:
-        run.out.check("the virtual machine could be made", False, error)
+        run.out.check("the virtual machine can be made", False, error)
     return run.close()
 
 

@@ -28,6 +28,10 @@ class VMError(Exception):
     pass
 
 
+class NoImage(VMError):
+    """The image cannot be built here: not root. Nothing is wrong with what is under test."""
+
+
 def cache_folder():
     return os.path.realpath(os.environ.get("VITALGATE_RIG_CACHE", os.path.join(ROOT, ".build", "rig")))
 
@@ -35,6 +39,8 @@ def cache_folder():
 def make_image():
     """Builds the image where it is missing or old; returns its folder."""
     done = subprocess.run([os.path.join(HERE, "image.sh")], stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode == 77:
+        raise NoImage("its image needs root, once")
     if done.returncode != 0:
         raise VMError("the image was not built")
     return done.stdout.strip()

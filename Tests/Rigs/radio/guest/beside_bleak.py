@@ -4,6 +4,7 @@ Three things are measured for both: the time from the first advertisement of a w
 are lost when the reader is killed at random moments while the device gives up what was confirmed, and the resident memory.
 """
 
+import json
 import os
 import sqlite3
 import subprocess
@@ -97,6 +98,13 @@ class Bleak:
         finally:
             connection.close()
 
+    def commit_time(self, name, number):
+        """When the record of that number was committed, by the reader's own word; None before."""
+        wanted = self.world.radio.confirmed(name).get(number)
+        with open(os.path.join(self.folder, "reader.log"), encoding="utf-8") as file:
+            lines = [json.loads(line) for line in file if line.endswith("\n")]
+        return next((one["t"] for one in lines if one["event"] == "committed" and one["hex"] == wanted), None)
+
     def memory(self):
         return {"reader": resident(self.reader.pid), "bluetoothd": resident(self.bluetoothd.pid)}
 
@@ -141,6 +149,9 @@ class Vitalgate:
             self.hub.start()
         return set(self.hub.frames(name))
 
+    def commit_time(self, name, number):
+        return next((one["t"] for one in self.world.radio.events(name, "confirmed") if one["number"] == number), None)
+
     def memory(self):
         return {"daemon": self.hub.memory_kilobytes()}
 
@@ -157,29 +168,19 @@ def wait_for(condition, seconds, pause=0.1):
 def latency(world, reader):
     """Rounds of one record each: the cuff appears with it and leaves when it was confirmed. Milliseconds from the appearance to the commit.
 
-    A commit is seen from outside: when the database answers with the frame, asked every 5 ms. For vitalgate the confirmation at the device is
-    taken, which comes after its commit: an upper bound."""
+    bleak's commit is what its process wrote down after COMMIT returned. vitalgate's is taken when the device had its confirmation, which comes
+    after the commit: an upper bound."""
     radio, took, missed = world.radio, [], 0
     reader.start(LATENCY)
     time.sleep(8)
-    for _ in range(ROUNDS):
+    for number in range(1, ROUNDS + 1):
         began = time.monotonic()
-        known = reader.held(LATENCY) if reader.name == "bleak" else None
-        count = len(radio.confirmed(LATENCY))
         radio.order("queue", name=LATENCY, count=1)
-
-        def done():
-            if reader.name == "bleak":
-                return len(reader.held(LATENCY)) > len(known)
-            return len(radio.confirmed(LATENCY)) > count
-
-        if not wait_for(done, 60, pause=0.005):
-            missed += 1
+        if wait_for(lambda: reader.commit_time(LATENCY, number), 60, pause=0.05):
+            appeared = next(one["t"] for one in radio.events(LATENCY, "advertising") if one["on"] and one["t"] >= began)
+            took.append((reader.commit_time(LATENCY, number) - appeared) * 1000)
         else:
-            finished = time.monotonic() if reader.name == "bleak" else radio.events(LATENCY, "confirmed")[-1]["t"]
-            on = [one["t"] for one in radio.events(LATENCY, "advertising") if one["on"] and one["t"] >= began]
-            if on:
-                took.append((finished - on[0]) * 1000)
+            missed += 1
         wait_for(lambda: not radio.status(LATENCY)["connected"], 30)
         time.sleep(3)
     memory = reader.memory()
@@ -213,7 +214,7 @@ def lost_to_kills(world, reader):
 def measure(world, make):
     radio = world.radio
     radio.add(LATENCY, leaves="done", interval=100)
-    radio.add(KILLED, pace=0.05, interval=100)
+    radio.add(KILLED, pace=0.2, interval=100)
     found = {}
     with make(world) as reader:
         for name in (LATENCY, KILLED):
