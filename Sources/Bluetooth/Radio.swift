@@ -170,6 +170,9 @@ public actor Radio {
         each { machine, now in machine.sessionEnded(address, at: now) }
     }
 
+    /// Ends the link with a device; its session ends with it.
+    public func hangUp(_ address: DeviceAddress) { links[address]?.assumeIsolated { $0.endNow() } }
+
     /// Takes the adapters from the beginning: settings, keys, power.
     public func restart() { each { machine, now in machine.restart(at: now) } }
 

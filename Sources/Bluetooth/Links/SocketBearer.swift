@@ -201,10 +201,11 @@ public actor SocketBearer: Bearer {
 
     private func ready(_ events: EventLoop.Events) {
         if events.contains(.writable) { flush() }
-        if !events.isDisjoint(with: [.readable, .hangUp, .error]) { drain() }
+        if !events.isDisjoint(with: [.readable, .hangUp, .error]) { drain(isOver: events.contains(.hangUp)) }
     }
 
-    private func drain() {
+    /// - Parameter isOver: the link is gone; what is still to be read is all there will be.
+    private func drain(isOver: Bool) {
         var mayFail = true
         while case .open = state {
             let count = recv(descriptor, &buffer, buffer.count, 0)
@@ -213,6 +214,8 @@ public actor SocketBearer: Bearer {
             } else if count < 0, errno == EINTR {
                 continue
             } else if count < 0, errno == EAGAIN {
+                // Of a link that was lost an L2CAP socket tells the error once and then says "try again" for ever.
+                if isOver || !mayFail { end() }
                 return
             } else if count < 0, mayFail {
                 // The kernel tells of a reset once, before it hands out what the peer had sent until then.
@@ -255,7 +258,7 @@ public actor SocketBearer: Bearer {
 
     /// The peer takes nothing more. What it said before it left still counts.
     private func fail() {
-        drain()
+        drain(isOver: true)
         end()
     }
 

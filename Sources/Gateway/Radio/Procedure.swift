@@ -52,6 +52,8 @@ enum ProcedureEffect: Sendable {
     case cancelPairing
     /// Make the bond durable, with the device and the beginning of its verification, in one transaction.
     case store(address: DeviceAddress, keys: BondKeys, model: Model)
+    /// End the link with the procedure's device.
+    case hangUp
     /// The proof is there.
     case prove
     case finish

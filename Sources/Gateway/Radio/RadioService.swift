@@ -26,8 +26,11 @@ final class RadioService: Service {
     private let devices = Mutex(RadioDevices())
     private let connected = Mutex<Set<Int64>>([])
 
-    /// The gate is looked at so often: a full disk is no matter of milliseconds.
-    private static let look = Duration.seconds(2)
+    /// So often it is looked whether a verification has run out: a matter of half an hour.
+    private static let look = Duration.seconds(60)
+    /// Between two tries at a device that is dialled. A page takes up to 5 s of the radio, and such a device listens for minutes after
+    /// a reading; with a pause twice as long most of the radio is left to the others.
+    private static let dialPause = Duration.seconds(10)
 
     init(
         radio: Radio, journal: Journal, intake: Intake, catalogue: DeviceCatalogue, gate: IntakeGate, technician: Technician,
@@ -43,6 +46,7 @@ final class RadioService: Service {
         self.log = log
         self.clock = clock
         self.logger = logger
+        gate.observe { [changed] in changed.ring() }
     }
 
     /// A device was added, paired, returned or forgotten.
@@ -58,6 +62,7 @@ final class RadioService: Service {
                 await self.serve()
                 group.addTask { try? await self.keeper.run() }
                 group.addTask { await self.keepServed() }
+                group.addTask { await self.keepDialled() }
                 for await event in self.radio.events {
                     await self.take(event, &group)
                     if Task.isCancelled { break }
@@ -75,6 +80,29 @@ final class RadioService: Service {
             await radio.hold(!gate.isOpen)
             await changed.wait(atMost: Self.look)
             await serve()
+            do throws(JournalError) {
+                _ = try await intake.desk.expireVerifications(clock.now())
+            } catch {
+                logger.note(.error, "verifications not looked at", .reason(error.what))
+            }
+        }
+    }
+
+    /// Bluetooth Classic has no auto-connect: a serial-port device is dialled until it answers, one at a time.
+    private func keepDialled() async {
+        while !Task.isCancelled {
+            let known = devices.withLock { devices in devices.known.filter { $0.address.kind == .classic && !$0.keys.isEmpty } }
+            for one in known where gate.isOpen && !devices.withLock({ $0.bondsLost.contains(one.address) }) {
+                guard !Task.isCancelled, await radio.isReady else { break }
+                do throws(DialError) {
+                    let bearer = try await radio.dial(one.address)
+                    await serve(bearer, at: one.address, security: one.keys.security)
+                } catch {
+                    // That it does not answer is its usual state.
+                    logger.note(.trace, "device not dialled", .reason("\(error)"))
+                }
+            }
+            try? await Task.sleep(for: Self.dialPause)
         }
     }
 
@@ -177,38 +205,36 @@ final class RadioService: Service {
     // MARK: Links
 
     private func serve(_ link: RadioLink) async {
-        let found = device(link.address)
-        let record: DeviceRecord?
-        if found == nil {
-            // Paired a moment ago: the journal has it already.
-            await serve()
-            record = device(link.address)
-        } else {
-            record = found
-        }
-        guard let device = record, let model = catalogue[device.model], gate.isOpen else {
-            await link.bearer.close()
-            await radio.sessionEnded(link.address)
-            return
-        }
+        // One that was paired a moment ago is in the journal already.
+        if device(link.address) == nil { await serve() }
+        guard device(link.address) != nil, gate.isOpen else { return await end(link.bearer, at: link.address) }
         guard let security = await link.secure() else {
-            log.note(.error, device.id, "the link could not be encrypted")
-            await link.bearer.close()
-            await radio.sessionEnded(link.address)
-            return
+            note(.error, link.address, "the link could not be encrypted")
+            return await end(link.bearer, at: link.address)
         }
+        await serve(link.bearer, at: link.address, security: security)
+    }
+
+    /// One session over a link whose security is known.
+    private func serve(_ bearer: SocketBearer, at address: DeviceAddress, security: LinkSecurity) async {
+        guard let device = device(address), let model = catalogue[device.model] else { return await end(bearer, at: address) }
         if security != .none { log.note(.encrypted, device.id, security.rawValue) }
-        await radio.sessionBegan(link.address)
+        await radio.sessionBegan(address)
         connected.withLock { _ = $0.insert(device.id) }
         await technician.hear(.device(.connected(security)), of: device.id)
         do throws(JournalError) {
-            _ = try await intake.run(link.bearer, device: device, model: model, security: security)
+            _ = try await intake.run(bearer, device: device, model: model, security: security)
         } catch {
             logger.note(.error, "transfer not begun", .device(device.id), .reason(error.what))
-            await link.bearer.close()
         }
         connected.withLock { _ = $0.remove(device.id) }
-        await radio.sessionEnded(link.address)
+        await end(bearer, at: address)
+        // What the session learnt of the device, its handles above all, is the next one's.
         await serve()
+    }
+
+    private func end(_ bearer: SocketBearer, at address: DeviceAddress) async {
+        await bearer.close()
+        await radio.sessionEnded(address)
     }
 }

@@ -177,6 +177,7 @@ actor Technician: Service {
             case .answer(let answer): await radio.answer(answer)
             case .cancelPairing: await radio.cancelPairing()
             case .store(let address, let keys, let model): await store(address, keys, model)
+            case .hangUp: if case .running(let running) = state, let device = running.device { await hangUp(device.id) }
             case .prove: await prove()
             case .finish: await end(nil)
             case .fail(let error): await end(error)
@@ -224,6 +225,15 @@ actor Technician: Service {
         } else {
             await radio.cancelPairing()
             await hear(.stored(result))
+        }
+    }
+
+    private func hangUp(_ device: Int64) async {
+        do throws(JournalError) {
+            let record = try await journal.read { tx in try tx.device(id: device) }
+            if let address = record?.bluetoothAddress { await radio.hangUp(address) }
+        } catch {
+            logger.note(.error, "device not looked up", .device(device), .reason(error.what))
         }
     }
 

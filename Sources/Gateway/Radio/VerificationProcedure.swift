@@ -35,8 +35,8 @@ struct VerificationProcedure: Procedure {
         began = now
         until = now + .seconds(seconds)
         state = isConnected ? .leaving : .waiting
-        let lead = isConnected ? "Switch the device off first. Then: " : ""
-        return [.step(ProcedureStep("press", lead + model.pairing.proof))]
+        // The link of the pairing proves nothing; the hub hangs up, and the device has to come back by itself.
+        return [.step(ProcedureStep("press", model.pairing.proof))] + (isConnected ? [.hangUp] : [])
     }
 
     mutating func receive(_ event: ProcedureEvent, at now: MonotonicTime) -> [ProcedureEffect] {

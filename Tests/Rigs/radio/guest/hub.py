@@ -158,7 +158,7 @@ class Hub(rig.Rig):
 
     def commit_times(self, name):
         """When the daemon says that it committed a frame: (monotonic seconds, frame in hex or None), in order."""
-        return [(one["at"], one.get("hex")) for one in self.log(name) if one.get("kind") == "committed"]
+        return [(one["monotonicMilliseconds"] / 1000, one.get("hex")) for one in self.log(name) if one.get("kind") == "committed"]
 
     def claim_adapter(self):
         return self.command("adapter", "claim")
