@@ -307,7 +307,8 @@ struct BuiltInEntry {
                 transport = "classic-serial"
                 # MDC_DEV_SPEC_PROFILE_PULS_OXIM (IEEE 11073-10101).
                 specialization = 528388
-                # [seen] An ACK (06) for each packet; the record is deleted in the device then.
+                # [chosen] An ACK (06) for each packet once it is durable. [seen] The device deletes a record after sending it; that it waits for the
+                # ACK to do so is told and was not shown: see the checklist.
                 acknowledges = "response"
                 # [seen] No field for a user.
                 users = "single"

@@ -5,8 +5,8 @@ public import Vitals
 /// One connection with a Nonin 9560 over its serial port, in data format 13.
 ///
 /// Design constraints:
-/// - the device sends its spot-checks by itself, oldest first, and forgets each with our ACK: it leaves only after
-///   ``committed(_:at:)`` (R1), and the packet is handed up as it came (R2);
+/// - the device sends its spot-checks by itself, oldest first, and is told by an ACK that it may forget one: that
+///   leaves only after ``committed(_:at:)`` (R1), and the packet is handed up as it came (R2);
 /// - the clock is read before it is set, and an unsynchronised hub sets none (R5);
 /// - one command is under way at a time, and a spot-check that comes in between is taken all the same;
 /// - a command that fails or is not answered is noted and never ends a transfer.
