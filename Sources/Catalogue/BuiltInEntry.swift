@@ -291,5 +291,82 @@ struct BuiltInEntry {
                 high = 321
 
                 """###),
+        BuiltInEntry(
+            id: "nonin-9560",
+            text: ###"""
+                # Nonin Onyx II 9560, finger pulse oximeter with Bluetooth Classic.
+                #
+                # Marks: [seen] in public source code or test packets of programmes that speak with it, or told of the maker's specification,
+                # [recalled] from the maker's texts and not seen again, [chosen] our decision.
+                # Nobody has run this entry against hardware: see nonin-9560.md.
+
+                manufacturer = "Nonin Medical, Inc."
+                name = "Onyx II 9560"
+                # [seen] The Serial Port Profile, in the maker's data format 13. It has the Health Device Profile too, which is not used.
+                driver = "nonin-serial"
+                transport = "classic-serial"
+                # MDC_DEV_SPEC_PROFILE_PULS_OXIM (IEEE 11073-10101).
+                specialization = 528388
+                # [chosen] An ACK (06) for each packet once it is durable. [seen] The device deletes a record after sending it; that it waits for the
+                # ACK to do so is told and was not shown: see the checklist.
+                acknowledges = "response"
+                # [seen] No field for a user.
+                users = "single"
+                # [seen] It stores up to 20 spot-checks that it could not send, and sends them oldest first.
+                records = "unsent"
+                # [chosen] A stranger in radio reach must not be able to add readings; the key that comes of its PIN can encrypt the link.
+                allows_unencrypted_link = false
+
+                [match]
+                # [seen] "Nonin_Medical_Inc._" and six digits. Other Classic models of the maker (3150, 4100) advertise the same: see the checklist.
+                name_prefixes = ["Nonin_Medical_Inc._"]
+                manufacturer = "Nonin Medical, Inc."
+                # [chosen] The protocol has no field for maker and model: these two make the key of a device, with its serial number. A change of
+                # them would make new devices of old ones.
+                model_numbers = ["9560"]
+
+                [clock]
+                # [seen] Command 0x72 reads it, and sets it with six bytes. [chosen] Read before it is set, and set only where it is wrong.
+                read = 0x72
+                write = 0x72
+                writes_on_every_connect = false
+                # [seen] Each record has a stamp; after a change of batteries the clock begins at a date of the past, so one without is not live.
+                live_without_stamp = false
+
+                [session]
+                # [chosen] Format 13 is selected first, should another programme have left the device in a stream; its records come by themselves,
+                # whatever is asked meanwhile.
+                steps = ["subscribe", "clock", "identity"]
+                settle_milliseconds = 0
+                quiet_milliseconds = 2000
+                # [seen] A Nordic programme waits 15 s before the next link.
+                cooldown_seconds = 15
+                # [seen] It switches off some ten seconds after the finger is out, and the link with it.
+                disconnects = "device"
+
+                [pairing]
+                # [seen] Bluetooth 2.0: a PIN.
+                method = "pin"
+                # [seen] The same six digits end its Bluetooth name.
+                pin_hint = "the six digits on the battery door, which its Bluetooth name ends in too"
+                # [seen] A finger switches it on and makes it discoverable. [recalled] For two minutes after the batteries were put in.
+                instructions = "Take the batteries out and put them back, then put a finger in and keep it there. Pair within two minutes."
+                # [chosen] It is on, and can be connected to, whenever a finger is in it.
+                proof = "Take the finger out, wait until the display is dark, and take a reading."
+
+                # [chosen] As the maker's sheet has it for the 3230, a later model of the family.
+                [[range]]
+                quantity = "spo2"
+                unit = "%"
+                low = 0
+                high = 100
+
+                [[range]]
+                quantity = "pulseRate"
+                unit = "/min"
+                low = 18
+                high = 321
+
+                """###),
     ]
 }

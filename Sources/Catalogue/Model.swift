@@ -31,6 +31,8 @@ public struct Model: Hashable, Sendable {
     public enum Driver: String, Hashable, Sendable, CaseIterable {
         case bloodPressure = "blood-pressure"
         case pulseOximeter = "pulse-oximeter"
+        /// Nonin's own protocol on a serial port: spot-checks in data format 13.
+        case noninSerial = "nonin-serial"
     }
 
     /// How the device is recognised, by what it advertises or says of itself.
@@ -55,7 +57,7 @@ public struct Model: Hashable, Sendable {
 
     /// The device's clock.
     public struct Clock: Hashable, Sendable {
-        /// 0x2A2B (Current Time) or 0x2A08 (Date Time); `nil` where it cannot be read.
+        /// 0x2A2B (Current Time) or 0x2A08 (Date Time), or the code of a serial driver's command; `nil` where it cannot be read.
         public var read: UInt16?
         /// The same for setting it; `nil` where it cannot or must not be set.
         public var write: UInt16?

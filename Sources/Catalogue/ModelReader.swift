@@ -35,7 +35,7 @@ extension Model {
         let records: Records? = root.word("records", required: true)
         let unencrypted = root.boolean("allows_unencrypted_link") ?? false
         let match = match(root.section("match"))
-        let clock = clock(root.section("clock"))
+        let clock = clock(root.section("clock"), driver: driver ?? .bloodPressure)
         let session = session(root.section("session"))
         let stream = stream(root, driver: driver)
         let ranges = root.sections("range") { Range(reading: $0) }
@@ -53,6 +53,11 @@ extension Model {
                 root.has("transport") ? "transport" : "driver",
                 why: "the driver \(driver.rawValue) speaks over \(driver.transport.rawValue)",
                 remedy: "Write transport = \"\(driver.transport.rawValue)\", or another driver.")
+        }
+        if let driver, let acknowledges, let only = driver.onlyAcknowledgement, acknowledges != only {
+            root.reject(
+                "acknowledges", why: "the driver \(driver.rawValue) gives its word otherwise",
+                remedy: "Write \"\(only.rawValue)\", or another driver.")
         }
         if transport == .classicSerial, root.has("connection") {
             root.reject("connection", why: "only a link over LE has these parameters", remedy: "Remove the table.")
@@ -75,9 +80,9 @@ extension Model {
         return match
     }
 
-    private static func clock(_ section: Section) -> Clock {
+    private static func clock(_ section: Section, driver: Driver) -> Clock {
         let clock = Clock(
-            read: characteristic(section, "read"), write: characteristic(section, "write"),
+            read: clock(section, "read", driver), write: clock(section, "write", driver),
             writesOnEveryConnect: section.boolean("writes_on_every_connect") ?? false,
             liveWithoutStamp: section.boolean("live_without_stamp") ?? true)
         if clock.writesOnEveryConnect, clock.write == nil {
@@ -89,11 +94,10 @@ extension Model {
         return clock
     }
 
-    /// 0x2A2B (Current Time) or 0x2A08 (Date Time): the two whose layout the clock codec knows.
-    private static func characteristic(_ section: Section, _ key: String) -> UInt16? {
+    private static func clock(_ section: Section, _ key: String, _ driver: Driver) -> UInt16? {
         guard let number = section.integer(key, in: 0...0xFFFF) else { return nil }
-        guard number == 0x2A2B || number == 0x2A08 else {
-            section.reject(key, why: "no clock characteristic", remedy: "Write 0x2A2B (Current Time) or 0x2A08 (Date Time).")
+        guard driver.clocks.numbers.contains(number) else {
+            section.reject(key, why: "no clock of the driver \(driver.rawValue)", remedy: "Write \(driver.clocks.words).")
             return nil
         }
         return UInt16(number)
@@ -175,7 +179,7 @@ extension Model.Driver {
     public var specialization: MDC {
         switch self {
         case .bloodPressure: MDC(528_391)
-        case .pulseOximeter: MDC(528_388)
+        case .pulseOximeter, .noninSerial: MDC(528_388)
         }
     }
 
@@ -183,6 +187,24 @@ extension Model.Driver {
     var transport: Model.Transport {
         switch self {
         case .bloodPressure, .pulseOximeter: .le
+        case .noninSerial: .classicSerial
+        }
+    }
+
+    /// How its clock can be named, with the words for a person.
+    fileprivate var clocks: (numbers: Set<Int>, words: String) {
+        switch self {
+        // The two whose layout the clock codec knows.
+        case .bloodPressure, .pulseOximeter: ([0x2A2B, 0x2A08], "0x2A2B (Current Time) or 0x2A08 (Date Time)")
+        case .noninSerial: ([0x72], "0x72 (the command of its clock)")
+        }
+    }
+
+    /// What its session can give as the word that a reading is durable; `nil`: as the model says.
+    fileprivate var onlyAcknowledgement: Acknowledgement? {
+        switch self {
+        case .bloodPressure, .pulseOximeter: nil
+        case .noninSerial: .response
         }
     }
 }

@@ -5,7 +5,7 @@ import Protocols
 import Steward
 import Vitals
 
-/// One connection with one device, from the first PDU to the last: the shell around ``Devices/DeviceSession``.
+/// One connection with one device, from the first PDU to the last: the shell around a ``Devices/Session``.
 ///
 /// The one place that commits and then gives the device its word (R1): the word is an action that the session returns only to
 /// `committed`, and that is called only after `Journal.write` has returned, which is when the transaction is durable.
@@ -18,7 +18,7 @@ actor DeviceLink {
     private let model: Model
     private let security: LinkSecurity
     private var device: DeviceRecord
-    private var session: DeviceSession
+    private var session: any Session
     private var transfer: Int64 = 0
     private var recordsInTransfer = 0
     private var actsInTransfer: [Int64] = []
@@ -97,10 +97,11 @@ actor DeviceLink {
         self.clock = clock
         self.registrar = registrar
         self.report = report
-        session = DeviceSession(
+        session = makeSession(
             model: model,
             facts: SessionFacts(
-                isEnrolled: device.key != nil, handleMap: device.handleMap, mayWriteClock: clock.now().isSynchronised))
+                isEnrolled: device.key != nil, handleMap: device.handleMap, address: device.identity.address,
+                mayWriteClock: clock.now().isSynchronised))
     }
 
     /// Runs until the link has ended.

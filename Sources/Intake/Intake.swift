@@ -80,6 +80,9 @@ extension SessionNote {
         case .deleteWithheld: "delete withheld: the counts differ"
         case .repeated: "indication repeated before its confirmation"
         case .unrecognized(let handle): "value of the unknown handle \(handle)"
+        case .serial(let procedure, let failure): "\(failure.rawValue): \(procedure.rawValue)"
+        case .noise(let bytes): "\(bytes) bytes belong to nothing"
+        case .damaged(let bytes): "packet of \(bytes) bytes damaged"
         case .commitRefused: "commit refused: the word is withheld"
         }
     }

@@ -29,7 +29,9 @@ func text(_ path: String) throws -> String {
     @Test("the first entries are there and mean what they say")
     func entries() throws {
         #expect(
-            catalogue.models.map(\.id) == ["and-ua-651ble", "generic-blood-pressure", "generic-pulse-oximeter", "nonin-3230"])
+            catalogue.models.map(\.id) == [
+                "and-ua-651ble", "generic-blood-pressure", "generic-pulse-oximeter", "nonin-3230", "nonin-9560",
+            ])
         let cuff = try #require(catalogue["and-ua-651ble"])
         #expect(cuff.acknowledges == .confirmation)
         #expect(cuff.clock == Model.Clock(read: 0x2A08, write: 0x2A08, writesOnEveryConnect: true, liveWithoutStamp: false))
@@ -39,6 +41,10 @@ func text(_ path: String) throws -> String {
         let oximeter = try #require(catalogue["nonin-3230"])
         #expect(oximeter.stream == Model.StreamRule(resultFlags: [.fullyQualified], medianSeconds: 10))
         #expect(oximeter.specialization == MDC(528_388))
+        let serial = try #require(catalogue["nonin-9560"])
+        #expect(serial.driver == .noninSerial && serial.transport == .classicSerial && serial.acknowledges == .response)
+        #expect(serial.clock.read == 0x72 && serial.clock.write == 0x72)
+        #expect(serial.pairing.method == .pin && serial.pairing.ioCapability == .keyboardOnly && serial.pairing.pinHint != nil)
     }
 
     @Test(
@@ -84,7 +90,8 @@ func text(_ path: String) throws -> String {
             (nil, [0x1822], "Someone else", "3230", "generic-pulse-oximeter"),
             (nil, [0x1810], "A&D Medical", "UA-651BLE", "and-ua-651ble"),
             (nil, [0x1810], "A&D Medical", "UA-767", "generic-blood-pressure"),
-            ("Lamp", [0x180F], nil, nil, nil), (nil, [], nil, nil, nil),
+            ("Nonin_Medical_Inc._323552", [0x1101], nil, nil, "nonin-9560"), ("Lamp", [0x180F], nil, nil, nil),
+            (nil, [], nil, nil, nil),
         ] as [(String?, [UInt16], String?, String?, String?)])
     func match(_ name: String?, _ services: [UInt16], _ manufacturer: String?, _ model: String?, _ expected: String?) {
         let identity = DeviceIdentity(manufacturer: manufacturer, modelNumber: model)
@@ -134,7 +141,7 @@ func text(_ path: String) throws -> String {
         fclose(stream)
         let loaded = try DeviceCatalogue.load(directory: path)
         #expect(loaded["generic-blood-pressure"]?.name == "Ours")
-        #expect(loaded.models.count == 4)
+        #expect(loaded.models.count == 5)
         #expect(throws: Problems.self) { try DeviceCatalogue.load(directory: path + "/absent") }
     }
 }

@@ -101,6 +101,38 @@ import Vitals
         #expect(Set(problems.all.compactMap(\.key)) == ["transport", "connection"])
     }
 
+    @Test("a serial driver has its own clock, word and transport, and a PIN that somebody can find")
+    func serial() throws {
+        let good = """
+            name = "Oximeter"
+            driver = "nonin-serial"
+            transport = "classic-serial"
+            specialization = 528388
+            acknowledges = "response"
+            users = "single"
+            records = "unsent"
+            [clock]
+            read = 0x72
+            [pairing]
+            method = "pin"
+            pin_hint = "on the door"
+            """
+        func problems(_ line: String, _ with: String) -> [String] {
+            do throws(Problems) {
+                _ = try Model(toml: good.replacing(line, with: with).utf8, id: "x", file: "x.toml")
+                return []
+            } catch {
+                return error.all.compactMap(\.key)
+            }
+        }
+        #expect(problems("", "") == [])
+        #expect(problems("read = 0x72", "read = 0x2A2B") == ["clock.read"])
+        #expect(problems("\"response\"", "\"confirmation\"") == ["acknowledges"])
+        #expect(problems("transport = \"classic-serial\"", "") == ["pairing.method", "driver"])
+        #expect(problems("pin_hint = \"on the door\"", "") == ["pairing.method"])
+        #expect(problems("pin_hint", "io_capability = \"keyboard-display\"\npin_hint") == ["pairing.io_capability"])
+    }
+
     @Test("Core's rule for the supervision timeout, at its edge")
     func supervision() {
         // (1 + 0) * 1,000 ms * 2 = 2,000 ms, which the timeout must exceed.

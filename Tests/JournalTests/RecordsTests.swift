@@ -86,6 +86,24 @@ struct RecordsTests {
         await journal.close()
     }
 
+    @Test("R2 a frame of a serial protocol keeps its format, as a frame and as a repeat", arguments: ["nonin-df13", ""])
+    func r2_vendorFrames(_ format: String) async throws {
+        let scratch = Scratch()
+        let journal = try await Journal.open(scratch.options())
+        try await journal.write { tx throws in
+            let fixture = try tx.fixture()
+            for bytes in [[], [2, 0, 0x0D], [UInt8](repeating: 1, count: 300)] as [[UInt8]] {
+                let frame = Frame(source: .vendor(format: format), bytes: bytes, received: clock(1))
+                let row = try tx.insertFrame(frame, device: fixture.device, transfer: fixture.transfer, word: .sent)
+                #expect(try tx.frame(id: row)?.frame == frame)
+                try tx.recordSuppressed(
+                    frame: row, device: fixture.device, identity: identity(bytes.count), act: nil, at: at(2))
+                #expect(try tx.suppressed(limit: 9).contains { $0.frame == frame })
+            }
+        }
+        await journal.close()
+    }
+
     @Test("An act comes back digit for digit, with an id for each reading")
     func acts() async throws {
         let scratch = Scratch()

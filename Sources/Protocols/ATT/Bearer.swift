@@ -1,5 +1,7 @@
 /// What carries the PDUs of one connected device: an L2CAP socket in production, a socket pair with a simulated peripheral in
 /// demo and tests. The same bytes cross it.
+///
+/// A serial port (RFCOMM) is one too: there a "PDU" is as much of the stream as came or goes at once, cut anywhere.
 public protocol Bearer: Sendable {
     /// Hands one PDU to the link, in the order of the calls.
     ///

@@ -12,7 +12,9 @@ struct FormatTests {
                 "2a35", "2a36", "2a5e", "2a5f", "2a60", "2a49", "2a9d", "2a9c", "2a1c", "2a18", "2a2b", "2a08", "2a19", "2a52",
                 "2a9f",
                 "2a85", "2b36", "2b34", "2a34", "2a23", "2a24", "2a25", "2a26", "2a27", "2a28", "2a29", "2a2a", "2bff", "2a50",
-            ].map { "gatt:" + $0 } + ["sfloat-le", "sfloat-be", "float-le", "float-be", "gap:advertising"]
+            ].map { "gatt:" + $0 } + [13, 8, 7, 2].map { "vendor:nonin-df\($0)" } + [
+                "sfloat-le", "sfloat-be", "float-le", "float-be", "gap:advertising",
+            ]
         let names = DecodeFormat.all.map(\.name)
         #expect(Set(names).isSuperset(of: promised))
         #expect(Set(names).count == names.count)

@@ -6,7 +6,7 @@ import Vitals
 ///
 /// `Fuzz/fuzz.sh` compiles this file too. A broken promise ends in a trap, which is what the fuzzer looks for.
 enum FuzzTarget: String, CaseIterable {
-    case numbers, measurements, control, records, formats, json, att, sdp
+    case numbers, measurements, control, records, formats, json, att, nonin, sdp
     case managementEvent = "management-event"
     case advertisingData = "advertising-data"
 
@@ -22,6 +22,7 @@ enum FuzzTarget: String, CaseIterable {
         case .sdp: Self.sdp(input)
         case .managementEvent: Self.managementEvent(input)
         case .advertisingData: Self.advertisingData(input)
+        case .nonin: Self.nonin(input)
         }
     }
 
@@ -172,5 +173,44 @@ enum FuzzTarget: String, CaseIterable {
         precondition(Set(data.services).count == data.services.count)
         precondition(data.manufacturerData.reduce(0) { $0 + $1.bytes.count } <= input.count)
         precondition(data.serviceData.reduce(0) { $0 + $1.bytes.count } <= input.count)
+    }
+
+    /// The first byte selects the format of a serial stream and where it is cut in two.
+    private static func nonin(_ input: [UInt8]) {
+        guard let selector = input.first else { return }
+        let format = NoninDataFormat.allCases[Int(selector) % NoninDataFormat.allCases.count]
+        let bytes = input.dropFirst()
+        var whole = NoninStream(format: format)
+        let items = whole.append(bytes)
+        var cut = NoninStream(format: format)
+        let first = cut.append(bytes.prefix(Int(selector) / NoninDataFormat.allCases.count))
+        precondition(first + cut.append(bytes.dropFirst(Int(selector) / NoninDataFormat.allCases.count)) == items)
+        precondition(cut == whole)
+        for item in items {
+            switch item {
+            case .frame(let frame): frameOfNonin(frame, format)
+            case .reply(let reply): precondition((try? NoninReply(decoding: reply.encoded)) == reply)
+            case .damaged(let frame): precondition((try? format.measurement(frame)) == nil)
+            }
+        }
+        frameOfNonin(Array(bytes), format)
+        if let command = try? NoninCommand(decoding: Array(bytes)) { precondition(command.encoded == Array(bytes)) }
+        if let reply = try? NoninReply(decoding: Array(bytes)) { precondition(reply.encoded == Array(bytes)) }
+    }
+
+    private static func frameOfNonin(_ bytes: [UInt8], _ format: NoninDataFormat) {
+        do throws(DecodeError) {
+            let measurement = try format.measurement(bytes)
+            _ = measurement.json().bytes
+            let encoded =
+                switch format {
+                case .df13: try NoninSpotCheck(decoding: bytes).encoded
+                case .df8: try NoninSample(decoding: bytes).encoded
+                case .df2, .df7: try NoninWaveform(decoding: bytes, format: format).encoded
+                }
+            precondition(encoded == bytes)
+        } catch {
+            precondition(error.bytes == bytes && error.offset <= bytes.count)
+        }
     }
 }
