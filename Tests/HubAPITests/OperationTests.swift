@@ -25,7 +25,10 @@ struct OperationTests {
         .suppressed(limit: 5),
         .releaseSuppressed(id: 3), .refuse(patient: "p1", receiver: "a"), .unrefuse(patient: "p1", receiver: "a"), .declareClock,
         .rotateKeys, .wipeKeys(confirm: "yes"), .audit(limit: 5),
-        .resetAdapter,
+        .resetAdapter, .beginScan(seconds: 10), .beginPairing(.init(device: "AA:BB:CC:DD:EE:FF/public")),
+        .beginPairing(.init(device: "CUFF", name: "cuff", model: "and-ua-651ble", passkey: "000123", pin: "0000")),
+        .beginVerification(name: "cuff", seconds: 1_800), .procedure(id: 3, after: 0), .answerProcedure(id: 3, text: "yes"),
+        .cancelProcedure(id: 3),
     ]
 
     @Test("every operation is read back as it was written", arguments: every)
@@ -37,7 +40,7 @@ struct OperationTests {
     @Test("every case is in the table")
     func everyCase() {
         // A new case fails to compile in `name`; here it is found missing.
-        #expect(Set(Self.every.map(\.name)).count == 26)
+        #expect(Set(Self.every.map(\.name)).count == 33)
     }
 
     @Test(
@@ -52,7 +55,9 @@ struct OperationTests {
             ("readings", #"{"limit": 0}"#, "limit"), ("readings", #"{"limit": 10001}"#, "limit"),
             ("readings", #"{"limit": 1.5}"#, "limit"), ("outbox-item", "{}", "id"), ("quarantine", #"{"item": 1}"#, "reason"),
             ("retry", #"{"item": "1"}"#, "item"), ("device-log", "{}", "name"),
-            ("device-log", #"{"name": "cuff", "limit": 0}"#, "limit"), ("wipe-keys", "{}", "confirm"),
+            ("device-log", #"{"name": "cuff", "limit": 0}"#, "limit"), ("begin-scan", #"{"seconds": 301}"#, "seconds"),
+            ("begin-verification", #"{"name": "cuff", "seconds": 4}"#, "seconds"), ("begin-pairing", "{}", "device"),
+            ("answer-procedure", #"{"id": 1}"#, "text"), ("wipe-keys", "{}", "confirm"),
             ("status-of-all", "{}", "status-of-all"),
             ("device", "[]", "name"), ("device", "null", "name"),
         ])
