@@ -46,6 +46,8 @@ class Hub(rig.Rig):
         self.bluetooth = ["enabled = true"]
         self.level = "debug"
         self.shorten_cooldown(cooldown)
+        # The guest's disks are small.
+        self.tables["storage"] = ("low_megabytes = 8", "full_megabytes = 4")
         if receiver:
             self.add_receiver()
         self.wants_receiver = receiver
