@@ -155,12 +155,12 @@ class Hub(rig.Rig):
         return self.ask(*arguments, *(["--recipient", recipient] if self.wants_receiver else []))
 
     def log(self, name):
-        """The device's communication log: entries with `at` (CLOCK_MONOTONIC, seconds) and `kind`."""
+        """The device's communication log: entries with `monotonicMilliseconds` (CLOCK_MONOTONIC) and `kind`."""
         return self.ask("devices", "show", name, "--log")
 
     def commit_times(self, name):
         """When the daemon says that it committed a frame: (monotonic seconds, frame in hex or None), in order."""
-        return [(one["at"], one.get("hex")) for one in self.log(name) if one.get("kind") == "committed"]
+        return [(one["monotonicMilliseconds"] / 1000, one.get("hex")) for one in self.log(name) if one.get("kind") == "committed"]
 
     def claim_adapter(self):
         return self.command("adapter", "claim")
