@@ -46,6 +46,8 @@ class Hub(rig.Rig):
         self.bluetooth = ["enabled = true"]
         self.level = "debug"
         self.shorten_cooldown(cooldown)
+        # The guest's disks are small.
+        self.tables["storage"] = ("low_megabytes = 8", "full_megabytes = 4")
         if receiver:
             self.add_receiver()
         self.wants_receiver = receiver
@@ -153,12 +155,23 @@ class Hub(rig.Rig):
         return self.ask(*arguments, *(["--recipient", recipient] if self.wants_receiver else []))
 
     def log(self, name):
-        """The device's communication log: entries with `at` (CLOCK_MONOTONIC, seconds) and `kind`."""
+        """The device's communication log: entries with `monotonicMilliseconds` (CLOCK_MONOTONIC) and `kind`."""
         return self.ask("devices", "show", name, "--log")
 
     def commit_times(self, name):
+<<<<<<< HEAD
         """When the daemon says that it committed a frame: (monotonic seconds, frame in hex or None), in order."""
         return [(one["monotonicMilliseconds"] / 1000, one.get("hex")) for one in self.log(name) if one.get("kind") == "committed"]
+=======
+        """When the daemon says that it committed each frame: hex -> monotonic seconds. The log names acts, never what they hold."""
+        frames = {act["id"][:8]: act["hex"].lower() for act in self.acts()}
+        found = {}
+        for one in self.log(name):
+            word = (one.get("detail") or "").split(" ")[0]
+            if one.get("kind") == "committed" and word in frames:
+                found.setdefault(frames[word], one["monotonicMilliseconds"] / 1000)
+        return found
+>>>>>>> h-rig
 
     def claim_adapter(self):
         return self.command("adapter", "claim")

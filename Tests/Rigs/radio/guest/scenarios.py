@@ -461,7 +461,7 @@ def r1_timing(world):
             took = confirmation_milliseconds(world, "cuff-1")
             world.facts["millisecondsSentToConfirmed"] = {"least": round(took[0], 1), "median": round(took[len(took) // 2], 1), "most": round(took[-1], 1)}
             world.check(f"no confirmation of {len(took)} came sooner than one write of the disk takes (60 ms)", took[0] >= 60, took[:3])
-            commits = {hexed.lower(): at for at, hexed in hub.commit_times("cuff-1") if hexed}
+            commits = hub.commit_times("cuff-1")
             known = {value: confirmed[number] for number, value in world.radio.confirmed("cuff-1").items() if value in commits}
             early = [value for value, at in known.items() if at < commits[value]]
             world.check(f"each confirmation came after the commit that the daemon logged ({len(known)})", known and not early, f"{len(early)} early")
