@@ -159,10 +159,6 @@ class Hub(rig.Rig):
         return self.ask("devices", "show", name, "--log")
 
     def commit_times(self, name):
-<<<<<<< HEAD
-        """When the daemon says that it committed a frame: (monotonic seconds, frame in hex or None), in order."""
-        return [(one["monotonicMilliseconds"] / 1000, one.get("hex")) for one in self.log(name) if one.get("kind") == "committed"]
-=======
         """When the daemon says that it committed each frame: hex -> monotonic seconds. The log names acts, never what they hold."""
         frames = {act["id"][:8]: act["hex"].lower() for act in self.acts()}
         found = {}
@@ -171,7 +167,6 @@ class Hub(rig.Rig):
             if one.get("kind") == "committed" and word in frames:
                 found.setdefault(frames[word], one["monotonicMilliseconds"] / 1000)
         return found
->>>>>>> h-rig
 
     def claim_adapter(self):
         return self.command("adapter", "claim")

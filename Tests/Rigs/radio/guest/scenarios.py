@@ -167,7 +167,7 @@ def justworks(world):
 def act_security(hub, act):
     """How the link was secured over which an act came."""
     story = hub.operation("reading", id=act["id"])
-    return (story.get("link") or {}).get("security")
+    return story["frame"].get("security") or story.get("security")
 
 
 @scenario("passkey", 300)
