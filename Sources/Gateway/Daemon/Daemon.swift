@@ -109,7 +109,10 @@ struct DaemonParts {
             journal: journal, intake: intake, catalogue: catalogue, loop: radio, gate: gate, logger: logger)
         try await Self.prepare(journal, configuration: configuration, clock: clock)
         if configuration.bluetooth.isEnabled {
-            let adapters = Radio(loop: radio, adapters: Set(configuration.bluetooth.adapters)) { clock.now().monotonic }
+            let adapters = Radio(
+                loop: radio, adapters: Set(configuration.bluetooth.adapters),
+                trace: logger.logLevel <= .trace ? { logger.note(.trace, "management", .reason($0)) } : nil
+            ) { clock.now().monotonic }
             let technician = Technician(
                 journal: journal, radio: adapters, desk: intake.desk, catalogue: catalogue, clock: clock, courier: courier,
                 hearing: hearing, logger: logger)
