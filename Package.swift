@@ -110,7 +110,9 @@ let package = Package(
             ]),
         tests(
             "HubAPITests", ["HubAPI", "Vitals", "ExactJSON", "HTTP", "HTTPMessage", "EventLoop", "CLinux", logging, lifecycle]),
-        tests("GatewayTests", ["Gateway", "Bluetooth", "HubAPI", "Journal", "Vitals", "ExactJSON", "CLinux"]),
+        tests(
+            "GatewayTests",
+            ["Gateway", "Bluetooth", "Catalogue", "Protocols", "HubAPI", "Journal", "Vitals", "ExactJSON", "CLinux"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -99,7 +99,7 @@ struct PairingProcedure: Procedure {
         return [
             .step(
                 ProcedureStep(
-                    "found", "Found \(advertiser.name ?? advertiser.address.text), taken as \(model.id).",
+                    "found", "Found \(advertiser.shownName ?? advertiser.address.text), taken as \(model.id).",
                     advertiser.json.map { $0.key == "model" ? .init("model", .string(model.id)) : $0 })),
             .scan(false), .pair(plan, model),
         ]

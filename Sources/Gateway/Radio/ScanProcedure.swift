@@ -25,7 +25,7 @@ struct ScanProcedure: Procedure {
             return [
                 .step(
                     ProcedureStep(
-                        "device", "\(advertiser.address)  \(advertiser.name ?? "(no name)")\(model)", advertiser.json))
+                        "device", "\(advertiser.address)  \(advertiser.shownName ?? "(no name)")\(model)", advertiser.json))
             ]
         case .tick:
             guard let until, now >= until else { return [] }
