@@ -40,6 +40,8 @@ let package = Package(
     targets: [
         // System libraries: module maps and the few inline shims that Swift cannot call itself.
         .systemLibrary(name: "CLinux"),
+        // Headers alone: nothing of libbluetooth is linked.
+        .systemLibrary(name: "CBlueZ", providers: [.apt(["libbluetooth-dev"])]),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
@@ -58,7 +60,7 @@ let package = Package(
         // What touches the machine.
         room("EventLoop", ["CLinux"]),
         room("HTTP", ["HTTPMessage", "EventLoop", "CCurl", "CLinux"]),
-        room("Bluetooth", ["Protocols", "Vitals", "EventLoop", "CLinux"]),
+        room("Bluetooth", ["Protocols", "Vitals", "EventLoop", "CLinux", "CBlueZ"]),
         room("Journal", ["Vitals", "Steward", "ExactJSON", "EventLoop", "CSQLite", crypto]),
         room("Intake", ["Devices", "Catalogue", "Protocols", "Journal", "Steward", "Vitals"]),
         room(
@@ -86,6 +88,7 @@ let package = Package(
         tests("FHIRTests", ["FHIR", "ExactJSON"]),
         tests("DestinationsTests", ["Destinations", "FHIR", "HTTPMessage", "Vitals", "ExactJSON"]),
         tests("EventLoopTests", ["EventLoop", "CLinux"]),
+        tests("BluetoothTests", ["Bluetooth", "Vitals", "EventLoop"]),
         tests(
             "SimulatorTests",
             [
@@ -107,7 +110,7 @@ let package = Package(
             ]),
         tests(
             "HubAPITests", ["HubAPI", "Vitals", "ExactJSON", "HTTP", "HTTPMessage", "EventLoop", "CLinux", logging, lifecycle]),
-        tests("GatewayTests", ["Gateway", "Journal", "Vitals", "ExactJSON", "CLinux"]),
+        tests("GatewayTests", ["Gateway", "Bluetooth", "HubAPI", "Journal", "Vitals", "ExactJSON", "CLinux"]),
     ],
     swiftLanguageModes: [.v6]
 )

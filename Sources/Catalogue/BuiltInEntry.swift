@@ -29,6 +29,8 @@ struct BuiltInEntry {
                 [match]
                 # [seen] "A&D_UA-651BLE_" and six hex digits.
                 name_prefixes = ["A&D_UA-651BLE"]
+                # [seen] A&D's company identifier in its advertising data.
+                manufacturer_company = 0x0069
                 manufacturer = "A&D Medical"
                 # [recalled] What 2A24 holds.
                 model_numbers = ["UA-651BLE"]
@@ -55,6 +57,22 @@ struct BuiltInEntry {
                 [[session.command]]
                 characteristic = "233bf001-5a34-1b6d-975c-000d5690abe4"
                 bytes = "02 00 e1"
+
+                [pairing]
+                # [seen] It bonds; [recalled] without digits, which its display could not show.
+                method = "just-works"
+                # [seen] Limited discoverable (advertising flags 0x05) only then.
+                instructions = "Hold START until the display shows \"Pr\"."
+                # [seen] It advertises after a measurement and sends what was not yet taken; [chosen] so a reading is the proof.
+                proof = "Take a reading: the cuff connects by itself when it is done."
+
+                [connection]
+                # [chosen] The cuff hangs up by itself soon after its last record: short waits until it is subscribed to.
+                interval_min_ms = 15
+                interval_max_ms = 30
+                latency = 0
+                # [chosen] An arm, a table or a body in between for 2 s does not end the transfer.
+                supervision_timeout_ms = 2000
 
                 # [recalled] The maker's measuring ranges.
                 [[range]]
@@ -121,6 +139,20 @@ struct BuiltInEntry {
                 # [seen] Cuffs hang up by themselves; hanging up first can cost records that are still to come.
                 disconnects = "device"
 
+                [pairing]
+                # [chosen] What a device without a display of six digits can do; an entry of its own is needed for one that wants a passkey.
+                method = "just-works"
+                instructions = "Put the device into its pairing mode; its manual says how. Often a button is held until a sign flashes."
+                proof = "Take a reading: the monitor connects by itself when it is done."
+
+                [connection]
+                # [chosen] Short waits for a device that stays a few seconds; the arithmetic stands beside the defaults in Model+Radio.swift.
+                interval_min_ms = 15
+                interval_max_ms = 30
+                latency = 0
+                # [chosen] The kernel's default of 420 ms ends links that a body stands in the way of.
+                supervision_timeout_ms = 2000
+
                 """###),
         BuiltInEntry(
             id: "generic-pulse-oximeter",
@@ -160,6 +192,20 @@ struct BuiltInEntry {
                 quiet_milliseconds = 2000
                 cooldown_seconds = 15
                 disconnects = "device"
+
+                [pairing]
+                # [chosen] What a device without a display of six digits can do; an entry of its own is needed for one that wants a passkey.
+                method = "just-works"
+                instructions = "Put the device into its pairing mode; its manual says how. Often a button is held until a sign flashes."
+                proof = "Switch the oximeter off and on by taking the finger out, waiting until the display is dark, and putting it back."
+
+                [connection]
+                # [chosen] Short waits for a device that stays a few seconds; the arithmetic stands beside the defaults in Model+Radio.swift.
+                interval_min_ms = 15
+                interval_max_ms = 30
+                latency = 0
+                # [chosen] The kernel's default of 420 ms ends links that a body stands in the way of.
+                supervision_timeout_ms = 2000
 
                 [stream]
                 # [spec] Bit 8 of the measurement status: the device itself vouches for the sample.
@@ -210,12 +256,105 @@ struct BuiltInEntry {
                 cooldown_seconds = 15
                 disconnects = "device"
 
+                [pairing]
+                # [chosen] No digits on its display are named in what we have seen.
+                method = "just-works"
+                # [seen] On the maker's other models new bonds are taken within two minutes of battery insertion only; [chosen] taken over: it costs
+                # nothing where it is not needed.
+                instructions = "Take the batteries out and put them back, then put a finger in. Pair within two minutes."
+                # [chosen] It is on whenever a finger is in it.
+                proof = "Take the finger out, wait until the display is dark, and put it back."
+
+                [connection]
+                # [chosen] It stays while a finger is in it, so nothing hurries; samples come once a second.
+                interval_min_ms = 15
+                interval_max_ms = 30
+                latency = 0
+                supervision_timeout_ms = 2000
+
                 [stream]
                 # [spec] Bit 8 of the measurement status. The maker's own SmartPoint flag is in its own service only.
                 result_flags = ["fully-qualified"]
                 median_seconds = 10
 
                 # [seen] The maker's specification sheet.
+                [[range]]
+                quantity = "spo2"
+                unit = "%"
+                low = 0
+                high = 100
+
+                [[range]]
+                quantity = "pulseRate"
+                unit = "/min"
+                low = 18
+                high = 321
+
+                """###),
+        BuiltInEntry(
+            id: "nonin-9560",
+            text: ###"""
+                # Nonin Onyx II 9560, finger pulse oximeter with Bluetooth Classic.
+                #
+                # Marks: [seen] in public source code or test packets of programmes that speak with it, or told of the maker's specification,
+                # [recalled] from the maker's texts and not seen again, [chosen] our decision.
+                # Nobody has run this entry against hardware: see nonin-9560.md.
+
+                manufacturer = "Nonin Medical, Inc."
+                name = "Onyx II 9560"
+                # [seen] The Serial Port Profile, in the maker's data format 13. It has the Health Device Profile too, which is not used.
+                driver = "nonin-serial"
+                transport = "classic-serial"
+                # MDC_DEV_SPEC_PROFILE_PULS_OXIM (IEEE 11073-10101).
+                specialization = 528388
+                # [chosen] An ACK (06) for each packet once it is durable. [seen] The device deletes a record after sending it; that it waits for the
+                # ACK to do so is told and was not shown: see the checklist.
+                acknowledges = "response"
+                # [seen] No field for a user.
+                users = "single"
+                # [seen] It stores up to 20 spot-checks that it could not send, and sends them oldest first.
+                records = "unsent"
+                # [chosen] A stranger in radio reach must not be able to add readings; the key that comes of its PIN can encrypt the link.
+                allows_unencrypted_link = false
+
+                [match]
+                # [seen] "Nonin_Medical_Inc._" and six digits. Other Classic models of the maker (3150, 4100) advertise the same: see the checklist.
+                name_prefixes = ["Nonin_Medical_Inc._"]
+                manufacturer = "Nonin Medical, Inc."
+                # [chosen] The protocol has no field for maker and model: these two make the key of a device, with its serial number. A change of
+                # them would make new devices of old ones.
+                model_numbers = ["9560"]
+
+                [clock]
+                # [seen] Command 0x72 reads it, and sets it with six bytes. [chosen] Read before it is set, and set only where it is wrong.
+                read = 0x72
+                write = 0x72
+                writes_on_every_connect = false
+                # [seen] Each record has a stamp; after a change of batteries the clock begins at a date of the past, so one without is not live.
+                live_without_stamp = false
+
+                [session]
+                # [chosen] Format 13 is selected first, should another programme have left the device in a stream; its records come by themselves,
+                # whatever is asked meanwhile.
+                steps = ["subscribe", "clock", "identity"]
+                settle_milliseconds = 0
+                quiet_milliseconds = 2000
+                # [seen] A Nordic programme waits 15 s before the next link.
+                cooldown_seconds = 15
+                # [seen] It switches off some ten seconds after the finger is out, and the link with it.
+                disconnects = "device"
+
+                [pairing]
+                # [seen] Bluetooth 2.0: a PIN.
+                method = "pin"
+                # [seen] The same six digits end its Bluetooth name.
+                pin_hint = "the six digits on the battery door, which its Bluetooth name ends in too"
+                # [seen] A finger switches it on and makes it discoverable. [recalled] For two minutes after the batteries were put in.
+                instructions = "Take the batteries out and put them back, then put a finger in and keep it there. Pair within two minutes."
+                # [chosen] It is on, and can be connected to, whenever a finger is in it.
+                proof = "Take the finger out, wait until the display is dark, and take a reading."
+
+                # [chosen] As the maker's sheet has it for the 3230, a later model of the family.
                 [[range]]
                 quantity = "spo2"
                 unit = "%"

@@ -53,10 +53,14 @@ public struct DeviceCatalogue: Hashable, Sendable {
     /// - Parameters:
     ///   - advertisedName: the local name, where known.
     ///   - services: 16-bit UUIDs that it advertises or was found to offer.
+    ///   - manufacturerCompany: the company identifier of its manufacturer-specific data, where it advertises any.
     ///   - identity: what it says of itself, once read.
-    public func match(advertisedName: String?, services: [UInt16], identity: DeviceIdentity? = nil) -> Model? {
+    public func model(
+        matching advertisedName: String?, services: [UInt16], manufacturerCompany: UInt16? = nil, identity: DeviceIdentity? = nil
+    ) -> Model? {
         let ranked = models.compactMap { model in
-            model.match.rank(name: advertisedName, services: services, identity: identity).map { (rank: $0, model: model) }
+            model.match.rank(name: advertisedName, services: services, company: manufacturerCompany, identity: identity)
+                .map { (rank: $0, model: model) }
         }
         // `models` is sorted by id, so equal ranks are decided the same way on every hub.
         return ranked.reduce(nil) { best, next -> (rank: Model.Match.Rank, model: Model)? in
@@ -72,24 +76,31 @@ extension Model.Match {
         var level: Int
         /// Within a level: the longer text is the more specific.
         var length: Int
-        static func < (left: Rank, right: Rank) -> Bool { (left.level, left.length) < (right.level, right.length) }
+        /// Between equal prefixes: the one whose maker's company the device advertises too. It breaks ties only: many devices
+        /// advertise nothing of their maker, or that of the radio module's.
+        var isOfCompany = false
+        static func < (left: Rank, right: Rank) -> Bool {
+            (left.level, left.length, left.isOfCompany ? 1 : 0) < (right.level, right.length, right.isOfCompany ? 1 : 0)
+        }
     }
 
-    func rank(name: String?, services offered: [UInt16], identity: DeviceIdentity?) -> Rank? {
+    func rank(name: String?, services offered: [UInt16], company: UInt16?, identity: DeviceIdentity?) -> Rank? {
+        let isOfCompany = manufacturerCompany != nil && manufacturerCompany == company
         if let model = identity?.modelNumber.map(Self.trimmed), modelNumbers.contains(model),
             manufacturer == nil || identity?.manufacturer == nil || identity?.manufacturer.map(Self.trimmed) == manufacturer
         {
             return Rank(level: 4, length: model.utf8.count)
         }
         if let name, let prefix = namePrefixes.filter({ name.hasPrefix($0) }).map(\.utf8.count).max() {
-            return Rank(level: 3, length: prefix)
+            return Rank(level: 3, length: prefix, isOfCompany: isOfCompany)
         }
         // An entry for certain models is not for a model of the same maker that it does not name.
         guard namePrefixes.isEmpty, modelNumbers.isEmpty else { return nil }
         let isOffered = services.contains { offered.contains($0) }
-        if let manufacturer {
-            guard identity?.manufacturer.map(Self.trimmed) == manufacturer, services.isEmpty || isOffered else { return nil }
-            return Rank(level: 2, length: manufacturer.utf8.count)
+        if manufacturer != nil || manufacturerCompany != nil {
+            let isOfMaker = manufacturer != nil && identity?.manufacturer.map(Self.trimmed) == manufacturer
+            guard isOfMaker || isOfCompany, services.isEmpty || isOffered else { return nil }
+            return Rank(level: 2, length: manufacturer?.utf8.count ?? 0)
         }
         return isOffered ? Rank(level: 1, length: 0) : nil
     }

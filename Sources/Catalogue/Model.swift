@@ -9,6 +9,7 @@ public struct Model: Hashable, Sendable {
     public var manufacturer: String?
     public var name: String
     public var driver: Driver
+    public var transport: Transport
     public var match: Match
     /// MDC_DEV_SPEC_PROFILE_*: 528391 blood pressure, 528388 pulse oximeter.
     public var specialization: MDC
@@ -22,24 +23,33 @@ public struct Model: Hashable, Sendable {
     public var ranges: [Range]
     /// Whether a reading over an unencrypted link is accepted.
     public var allowsUnencryptedLink: Bool
+    public var pairing: Pairing
+    /// Of a link over LE; Classic has none.
+    public var connection: Connection
 
     /// The state machine that speaks with it.
     public enum Driver: String, Hashable, Sendable, CaseIterable {
         case bloodPressure = "blood-pressure"
         case pulseOximeter = "pulse-oximeter"
+        /// Nonin's own protocol on a serial port: spot-checks in data format 13.
+        case noninSerial = "nonin-serial"
     }
 
     /// How the device is recognised, by what it advertises or says of itself.
     public struct Match: Hashable, Sendable {
         public var namePrefixes: [String]
         public var services: [UInt16]
+        /// The company identifier in front of the manufacturer-specific data that it advertises (Bluetooth SIG, Assigned Numbers).
+        public var manufacturerCompany: UInt16?
         public var manufacturer: String?
         public var modelNumbers: [String]
         public init(
-            namePrefixes: [String] = [], services: [UInt16] = [], manufacturer: String? = nil, modelNumbers: [String] = []
+            namePrefixes: [String] = [], services: [UInt16] = [], manufacturerCompany: UInt16? = nil,
+            manufacturer: String? = nil, modelNumbers: [String] = []
         ) {
             self.namePrefixes = namePrefixes
             self.services = services
+            self.manufacturerCompany = manufacturerCompany
             self.manufacturer = manufacturer
             self.modelNumbers = modelNumbers
         }
@@ -47,7 +57,7 @@ public struct Model: Hashable, Sendable {
 
     /// The device's clock.
     public struct Clock: Hashable, Sendable {
-        /// 0x2A2B (Current Time) or 0x2A08 (Date Time); `nil` where it cannot be read.
+        /// 0x2A2B (Current Time) or 0x2A08 (Date Time), or the code of a serial driver's command; `nil` where it cannot be read.
         public var read: UInt16?
         /// The same for setting it; `nil` where it cannot or must not be set.
         public var write: UInt16?
@@ -149,14 +159,16 @@ public struct Model: Hashable, Sendable {
     }
 
     public init(
-        id: String, manufacturer: String? = nil, name: String, driver: Driver, match: Match, specialization: MDC,
-        acknowledges: Acknowledgement, clock: Clock = Clock(), users: Users = .single, records: Records = .none,
-        session: Session = Session(), stream: StreamRule? = nil, ranges: [Range] = [], allowsUnencryptedLink: Bool = false
+        id: String, manufacturer: String? = nil, name: String, driver: Driver, transport: Transport = .le, match: Match,
+        specialization: MDC, acknowledges: Acknowledgement, clock: Clock = Clock(), users: Users = .single,
+        records: Records = .none, session: Session = Session(), stream: StreamRule? = nil, ranges: [Range] = [],
+        allowsUnencryptedLink: Bool = false, pairing: Pairing = Pairing(), connection: Connection = Connection()
     ) {
         self.id = id
         self.manufacturer = manufacturer
         self.name = name
         self.driver = driver
+        self.transport = transport
         self.match = match
         self.specialization = specialization
         self.acknowledges = acknowledges
@@ -167,5 +179,7 @@ public struct Model: Hashable, Sendable {
         self.stream = stream
         self.ranges = ranges
         self.allowsUnencryptedLink = allowsUnencryptedLink
+        self.pairing = pairing
+        self.connection = connection
     }
 }

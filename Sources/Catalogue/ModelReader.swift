@@ -27,6 +27,7 @@ extension Model {
         let manufacturer = root.string("manufacturer", expected: "the maker's name in quotes")
         let name = root.string("name", required: true, expected: "the model's name in quotes")
         let driver: Driver? = root.word("driver", required: true)
+        let transport: Transport = root.word("transport") ?? .le
         let specialization = root.integer(
             "specialization", in: 528_384...528_799, required: true, unit: "(MDC_DEV_SPEC_PROFILE_*)")
         let acknowledges: Acknowledgement? = root.word("acknowledges", required: true)
@@ -34,10 +35,12 @@ extension Model {
         let records: Records? = root.word("records", required: true)
         let unencrypted = root.boolean("allows_unencrypted_link") ?? false
         let match = match(root.section("match"))
-        let clock = clock(root.section("clock"))
+        let clock = clock(root.section("clock"), driver: driver ?? .bloodPressure)
         let session = session(root.section("session"))
         let stream = stream(root, driver: driver)
         let ranges = root.sections("range") { Range(reading: $0) }
+        let pairing = pairing(root.section("pairing"), transport: transport, allowsUnencryptedLink: unencrypted)
+        let connection = connection(root.section("connection"))
         root.finish()
 
         if let driver, let specialization, driver.specialization.rawValue != UInt32(specialization) {
@@ -45,26 +48,41 @@ extension Model {
                 "specialization", why: "the driver \(driver.rawValue) is for \(driver.specialization.rawValue)",
                 remedy: "Write \(driver.specialization.rawValue), or another driver.")
         }
+        if let driver, driver.transport != transport {
+            root.reject(
+                root.has("transport") ? "transport" : "driver",
+                why: "the driver \(driver.rawValue) speaks over \(driver.transport.rawValue)",
+                remedy: "Write transport = \"\(driver.transport.rawValue)\", or another driver.")
+        }
+        if let driver, let acknowledges, let only = driver.onlyAcknowledgement, acknowledges != only {
+            root.reject(
+                "acknowledges", why: "the driver \(driver.rawValue) gives its word otherwise",
+                remedy: "Write \"\(only.rawValue)\", or another driver.")
+        }
+        if transport == .classicSerial, root.has("connection") {
+            root.reject("connection", why: "only a link over LE has these parameters", remedy: "Remove the table.")
+        }
         guard let name, let driver, let specialization, let acknowledges, let users, let records else { return nil }
         return Model(
-            id: id, manufacturer: manufacturer, name: name, driver: driver, match: match,
-            specialization: MDC(UInt32(specialization)),
-            acknowledges: acknowledges, clock: clock, users: users, records: records, session: session, stream: stream,
-            ranges: ranges, allowsUnencryptedLink: unencrypted)
+            id: id, manufacturer: manufacturer, name: name, driver: driver, transport: transport, match: match,
+            specialization: MDC(UInt32(specialization)), acknowledges: acknowledges, clock: clock, users: users,
+            records: records, session: session, stream: stream, ranges: ranges, allowsUnencryptedLink: unencrypted,
+            pairing: pairing, connection: connection)
     }
 
     private static func match(_ section: Section) -> Match {
         let match = Match(
             namePrefixes: section.strings("name_prefixes") ?? [],
             services: section.list("services", expected: "16-bit UUIDs") { uuid($0) } ?? [],
+            manufacturerCompany: section.integer("manufacturer_company", in: 0...0xFFFF).map { UInt16($0) },
             manufacturer: section.string("manufacturer"), modelNumbers: section.strings("model_numbers") ?? [])
         section.finish()
         return match
     }
 
-    private static func clock(_ section: Section) -> Clock {
+    private static func clock(_ section: Section, driver: Driver) -> Clock {
         let clock = Clock(
-            read: characteristic(section, "read"), write: characteristic(section, "write"),
+            read: clock(section, "read", driver), write: clock(section, "write", driver),
             writesOnEveryConnect: section.boolean("writes_on_every_connect") ?? false,
             liveWithoutStamp: section.boolean("live_without_stamp") ?? true)
         if clock.writesOnEveryConnect, clock.write == nil {
@@ -76,11 +94,10 @@ extension Model {
         return clock
     }
 
-    /// 0x2A2B (Current Time) or 0x2A08 (Date Time): the two whose layout the clock codec knows.
-    private static func characteristic(_ section: Section, _ key: String) -> UInt16? {
+    private static func clock(_ section: Section, _ key: String, _ driver: Driver) -> UInt16? {
         guard let number = section.integer(key, in: 0...0xFFFF) else { return nil }
-        guard number == 0x2A2B || number == 0x2A08 else {
-            section.reject(key, why: "no clock characteristic", remedy: "Write 0x2A2B (Current Time) or 0x2A08 (Date Time).")
+        guard driver.clocks.numbers.contains(number) else {
+            section.reject(key, why: "no clock of the driver \(driver.rawValue)", remedy: "Write \(driver.clocks.words).")
             return nil
         }
         return UInt16(number)
@@ -162,7 +179,32 @@ extension Model.Driver {
     public var specialization: MDC {
         switch self {
         case .bloodPressure: MDC(528_391)
-        case .pulseOximeter: MDC(528_388)
+        case .pulseOximeter, .noninSerial: MDC(528_388)
+        }
+    }
+
+    /// The only transport that it can speak over.
+    var transport: Model.Transport {
+        switch self {
+        case .bloodPressure, .pulseOximeter: .le
+        case .noninSerial: .classicSerial
+        }
+    }
+
+    /// How its clock can be named, with the words for a person.
+    fileprivate var clocks: (numbers: Set<Int>, words: String) {
+        switch self {
+        // The two whose layout the clock codec knows.
+        case .bloodPressure, .pulseOximeter: ([0x2A2B, 0x2A08], "0x2A2B (Current Time) or 0x2A08 (Date Time)")
+        case .noninSerial: ([0x72], "0x72 (the command of its clock)")
+        }
+    }
+
+    /// What its session can give as the word that a reading is durable; `nil`: as the model says.
+    fileprivate var onlyAcknowledgement: Acknowledgement? {
+        switch self {
+        case .bloodPressure, .pulseOximeter: nil
+        case .noninSerial: .response
         }
     }
 }

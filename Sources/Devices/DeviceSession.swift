@@ -14,7 +14,7 @@ public import Vitals
 ///
 /// Operation: every call returns what to do, in order; see ``SessionAction``. Sources: Blood Pressure Profile 1.1.1, Pulse
 /// Oximeter Profile 1.0.1; differences between models are data of `devices/`.
-public struct DeviceSession: Sendable {
+public struct DeviceSession: Session {
     /// Timing constants.
     enum Timing {
         /// The response to a Record Access Control Point request, and each record before it, comes within the time of an ATT

@@ -32,6 +32,11 @@ struct DriverProfile {
             // A stream without a rule could never become a reading.
             if model.stream != nil { sources.append(Source(characteristic: 0x2A5F, role: .sample, indicates: false)) }
             feature = 0x2A60
+        case .noninSerial:
+            // No attributes: `makeSession` gives it a session of its own. Over ATT it would end for want of a data characteristic.
+            service = 0x1822
+            sources = []
+            feature = 0x2A60
         }
     }
 

@@ -35,11 +35,11 @@ public struct StreamReading: Hashable, Sendable {
     }
 }
 
-/// What a ``DeviceSession`` wants done, in this order.
+/// What a ``Session`` wants done, in this order.
 public enum SessionAction: Hashable, Sendable {
-    /// Send the PDU and wait until the bearer has taken it.
+    /// Send the bytes, one PDU where the bearer keeps them apart, and wait until it has taken them.
     case send([UInt8])
-    /// Commit the frame, then call ``DeviceSession/committed(_:at:)``, or ``DeviceSession/refused(_:at:)`` if it cannot be
+    /// Commit the frame, then call ``Session/committed(_:at:)``, or ``Session/refused(_:at:)`` if it cannot be
     /// committed.
     case store(FrameToken, Frame, role: FrameRole)
     /// The same for a stream as a whole.
@@ -56,12 +56,12 @@ public enum SessionAction: Hashable, Sendable {
     case battery(Int)
     /// Keep these bytes with the bond, in place of older ones; empty: forget them.
     case handleMap([UInt8])
-    /// Call ``DeviceSession/timer(at:)`` at this time or later; replaces an earlier wish.
+    /// Call ``Session/timer(at:)`` at this time or later; replaces an earlier wish.
     case wake(at: MonotonicTime)
     /// The records that came so far are one transfer; what comes later begins another.
     case transferEnded
     case note(SessionNote)
-    /// Close the bearer, then call ``DeviceSession/linkEnded(at:)``.
+    /// Close the bearer, then call ``Session/linkEnded(at:)``.
     case end(SessionOutcome)
 }
 
@@ -130,6 +130,12 @@ public enum SessionNote: Hashable, Sendable {
     case repeated(FrameToken?)
     /// A value of an attribute that the driver has no name for.
     case unrecognized(handle: UInt16)
+    /// A command of a serial protocol that came to nothing.
+    case serial(SerialProcedure, SerialFailure)
+    /// Bytes on a serial line that belong to nothing; told once for each link.
+    case noise(bytes: Int)
+    /// A packet on a serial line whose checksum or end is wrong.
+    case damaged(bytes: Int)
     case commitRefused(FrameToken)
 
     public enum Staleness: String, Hashable, Sendable {
@@ -145,20 +151,32 @@ public enum SessionNote: Hashable, Sendable {
         case identity(BluetoothUUID)
         case command(BluetoothUUID)
     }
+
+    public enum SerialProcedure: String, Hashable, Sendable {
+        case selectFormat = "select-format"
+        case serialNumber = "serial-number"
+        case clockRead = "clock-read"
+        case clockWrite = "clock-write"
+    }
+
+    public enum SerialFailure: String, Hashable, Sendable { case refused, unanswered }
 }
 
 /// What the hub knows when the link comes up.
 public struct SessionFacts: Hashable, Sendable {
-    /// The device key is frozen; else the identity is read first and ``DeviceSession/enrolled(at:)`` awaited.
+    /// The device key is frozen; else the identity is read first and ``Session/enrolled(at:)`` awaited.
     public var isEnrolled: Bool
     /// What ``SessionAction/handleMap(_:)`` gave once.
     public var handleMap: [UInt8]?
+    /// The address that the link goes to, as ``Vitals/DeviceIdentity/address``: for a device that does not say who it is.
+    public var address: String?
     /// False when the hub's own clock is not synchronised (R5).
     public var mayWriteClock: Bool
 
-    public init(isEnrolled: Bool, handleMap: [UInt8]? = nil, mayWriteClock: Bool) {
+    public init(isEnrolled: Bool, handleMap: [UInt8]? = nil, address: String? = nil, mayWriteClock: Bool) {
         self.isEnrolled = isEnrolled
         self.handleMap = handleMap
+        self.address = address
         self.mayWriteClock = mayWriteClock
     }
 }

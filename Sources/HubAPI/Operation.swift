@@ -8,6 +8,7 @@ public enum Operation: Hashable, Sendable {
     case status
     case devices
     case device(name: String)
+    case deviceLog(name: String, limit: Int)
     case addDevice(name: String, model: String, bearer: String)
     case assign(Assign)
     case returnDevice(name: String, abandon: String?)
@@ -30,6 +31,36 @@ public enum Operation: Hashable, Sendable {
     case rotateKeys
     case wipeKeys(confirm: String)
     case audit(limit: Int)
+    /// Begins a look around. The three that begin something answer with its number; it is followed by ``procedure(id:after:)``.
+    case beginScan(seconds: Int)
+    case beginPairing(Pairing)
+    case beginVerification(name: String, seconds: Int)
+    /// What a procedure told after its first `after` steps; the hub waits some seconds for news.
+    case procedure(id: Int, after: Int)
+    case answerProcedure(id: Int, text: String)
+    case cancelProcedure(id: Int)
+
+    public struct Pairing: Hashable, Sendable {
+        /// An address, with or without its kind, or the name that the device advertises.
+        public var device: String
+        /// What the hub shall call it; one is chosen where it is left out.
+        public var name: String?
+        /// An entry of the catalogue; by what it advertises where it is left out.
+        public var model: String?
+        /// Digits that are known ahead.
+        public var passkey: String?
+        public var pin: String?
+
+        public init(device: String, name: String? = nil, model: String? = nil, passkey: String? = nil, pin: String? = nil) {
+            self.device = device
+            self.name = name
+            self.model = model
+            self.passkey = passkey
+            self.pin = pin
+        }
+    }
+    /// Walks the recovery ladder of the Bluetooth adapter.
+    case resetAdapter
 
     public struct Assign: Hashable, Sendable {
         public var device: String

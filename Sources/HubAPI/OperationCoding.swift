@@ -8,6 +8,7 @@ extension Operation {
         case .status: "status"
         case .devices: "devices"
         case .device: "device"
+        case .deviceLog: "device-log"
         case .addDevice: "add-device"
         case .assign: "assign"
         case .returnDevice: "return-device"
@@ -30,13 +31,21 @@ extension Operation {
         case .rotateKeys: "rotate-keys"
         case .wipeKeys: "wipe-keys"
         case .audit: "audit"
+        case .beginScan: "begin-scan"
+        case .beginPairing: "begin-pairing"
+        case .beginVerification: "begin-verification"
+        case .procedure: "procedure"
+        case .answerProcedure: "answer-procedure"
+        case .cancelProcedure: "cancel-procedure"
+        case .resetAdapter: "reset-adapter"
         }
     }
 
     public var parameters: JSON {
         switch self {
-        case .status, .devices, .declareClock, .rotateKeys: [:]
+        case .status, .devices, .declareClock, .rotateKeys, .resetAdapter: [:]
         case .device(let name), .forgetDevice(let name): ["name": .string(name)]
+        case .deviceLog(let name, let limit): ["name": .string(name), "limit": .integer(limit)]
         case .addDevice(let name, let model, let bearer):
             ["name": .string(name), "model": .string(model), "bearer": .string(bearer)]
         case .assign(let assign):
@@ -68,6 +77,17 @@ extension Operation {
         case .refuse(let patient, let receiver), .unrefuse(let patient, let receiver):
             ["patient": .string(patient), "receiver": .string(receiver)]
         case .wipeKeys(let confirm): ["confirm": .string(confirm)]
+        case .beginScan(let seconds): ["seconds": .integer(seconds)]
+        case .beginPairing(let pairing):
+            .members([
+                "device": .string(pairing.device), "name": pairing.name.map { .string($0) },
+                "model": pairing.model.map { .string($0) }, "passkey": pairing.passkey.map { .string($0) },
+                "pin": pairing.pin.map { .string($0) },
+            ])
+        case .beginVerification(let name, let seconds): ["name": .string(name), "seconds": .integer(seconds)]
+        case .procedure(let id, let after): ["id": .integer(id), "after": .integer(after)]
+        case .answerProcedure(let id, let text): ["id": .integer(id), "text": .string(text)]
+        case .cancelProcedure(let id): ["id": .integer(id)]
         }
     }
 
@@ -78,6 +98,7 @@ extension Operation {
         case "status": self = .status
         case "devices": self = .devices
         case "device": self = .device(name: try parameters.text("name"))
+        case "device-log": self = .deviceLog(name: try parameters.text("name"), limit: try parameters.limit())
         case "add-device":
             self = .addDevice(
                 name: try parameters.text("name"), model: try parameters.text("model"), bearer: try parameters.text("bearer"))
@@ -118,6 +139,20 @@ extension Operation {
         case "rotate-keys": self = .rotateKeys
         case "wipe-keys": self = .wipeKeys(confirm: try parameters.text("confirm"))
         case "audit": self = .audit(limit: try parameters.limit())
+        case "begin-scan": self = .beginScan(seconds: try parameters.seconds(in: 1...300))
+        case "begin-pairing":
+            self = .beginPairing(
+                Pairing(
+                    device: try parameters.text("device"), name: try parameters.optionalText("name"),
+                    model: try parameters.optionalText("model"), passkey: try parameters.optionalText("passkey"),
+                    pin: try parameters.optionalText("pin")))
+        case "begin-verification":
+            self = .beginVerification(name: try parameters.text("name"), seconds: try parameters.seconds(in: 5...1_800))
+        case "procedure": self = .procedure(id: try parameters.integer("id"), after: try parameters.integer("after"))
+        case "answer-procedure":
+            self = .answerProcedure(id: try parameters.integer("id"), text: try parameters.text("text"))
+        case "cancel-procedure": self = .cancelProcedure(id: try parameters.integer("id"))
+        case "reset-adapter": self = .resetAdapter
         default:
             throw OperationError(
                 "The hub does not know the operation \"\(name)\".",
@@ -167,6 +202,14 @@ private struct Parameters {
 
     func optionalInteger(_ key: String) throws(OperationError) -> Int? {
         json[key] == nil ? nil : try integer(key)
+    }
+
+    func seconds(in range: ClosedRange<Int>) throws(OperationError) -> Int {
+        let seconds = try integer("seconds")
+        guard range.contains(seconds) else {
+            throw failure("seconds", "between \(range.lowerBound) and \(range.upperBound)")
+        }
+        return seconds
     }
 
     func limit() throws(OperationError) -> Int {

@@ -16,26 +16,30 @@ public struct Desk: Sendable {
     /// - Returns: how many acts became ready.
     public func assigned(device: Int64) async throws(JournalError) -> Int {
         var bound = 0
-        for state in ["held", "ready"] {
-            var last: Int64 = 0
-            while case let page = try await page(ActFilter(state: state, device: device), after: last), let end = page.last {
-                let (registrar, from) = (registrar, last)
-                let filter = ActFilter(state: state, device: device)
-                bound += try await journal.write { tx in
-                    var count = 0
-                    for act in try tx.acts(filter, after: from, limit: Self.piece) {
-                        let decided = try registrar.decideAgain(act, time: false, in: tx)
-                        if decided.state == .ready {
-                            try registrar.oblige(decided, in: tx)
-                            if act.state != .ready { count += 1 }
-                        }
-                    }
-                    return count
-                }
-                last = end
-            }
-        }
+        for state in ["held", "ready"] { bound += try await decideAgain(ActFilter(state: state, device: device)) }
         try await clearHolds(device: device)
+        return bound
+    }
+
+    /// Decides acts again with the times that they have. Returns how many of them became ready.
+    func decideAgain(_ filter: ActFilter) async throws(JournalError) -> Int {
+        var bound = 0
+        var last: Int64 = 0
+        while case let page = try await page(filter, after: last), let end = page.last {
+            let (registrar, from) = (registrar, last)
+            bound += try await journal.write { tx in
+                var count = 0
+                for act in try tx.acts(filter, after: from, limit: Self.piece) {
+                    let decided = try registrar.decideAgain(act, time: false, in: tx)
+                    if decided.state == .ready {
+                        try registrar.oblige(decided, in: tx)
+                        if act.state != .ready { count += 1 }
+                    }
+                }
+                return count
+            }
+            last = end
+        }
         return bound
     }
 

@@ -5,7 +5,7 @@ import Protocols
 import Steward
 import Vitals
 
-/// One connection with one device, from the first PDU to the last: the shell around ``Devices/DeviceSession``.
+/// One connection with one device, from the first PDU to the last: the shell around a ``Devices/Session``.
 ///
 /// The one place that commits and then gives the device its word (R1): the word is an action that the session returns only to
 /// `committed`, and that is called only after `Journal.write` has returned, which is when the transaction is durable.
@@ -16,8 +16,9 @@ actor DeviceLink {
     private let registrar: Registrar
     private let report: @Sendable (IntakeEvent) -> Void
     private let model: Model
+    private let security: LinkSecurity
     private var device: DeviceRecord
-    private var session: DeviceSession
+    private var session: any Session
     private var transfer: Int64 = 0
     private var recordsInTransfer = 0
     private var actsInTransfer: [Int64] = []
@@ -32,6 +33,8 @@ actor DeviceLink {
     private var coincidence: ClockCoincidence?
     private var batteryPercent: Int?
     private var outcome: SessionOutcome?
+    private var hasSubscribed = false
+    private var hasMissedRecords = false
     /// A word could not leave: the device will send its record again, and may hold more.
     private var hasLostWord = false
     private var feed: AsyncStream<Event>.Continuation?
@@ -82,26 +85,30 @@ actor DeviceLink {
     private static let wrongClockSeconds: Int64 = 5 * 60
 
     init(
-        bearer: any Bearer, device: DeviceRecord, model: Model, journal: Journal, clock: any Clock, registrar: Registrar,
-        report: @escaping @Sendable (IntakeEvent) -> Void
+        bearer: any Bearer, device: DeviceRecord, model: Model, security: LinkSecurity, journal: Journal, clock: any Clock,
+        registrar: Registrar, report: @escaping @Sendable (IntakeEvent) -> Void
     ) {
         self.bearer = bearer
         self.device = device
+        self.device.security = security
         self.model = model
+        self.security = security
         self.journal = journal
         self.clock = clock
         self.registrar = registrar
         self.report = report
-        session = DeviceSession(
+        session = makeSession(
             model: model,
             facts: SessionFacts(
-                isEnrolled: device.key != nil, handleMap: device.handleMap, mayWriteClock: clock.now().isSynchronised))
+                isEnrolled: device.key != nil, handleMap: device.handleMap, address: device.identity.address,
+                mayWriteClock: clock.now().isSynchronised))
     }
 
     /// Runs until the link has ended.
     func run() async throws(JournalError) -> SessionOutcome {
         try await beginTransfer()
         report(.connected(device: device.id))
+        guard security != .none || model.allowsUnencryptedLink else { return try await refuseLink() }
         let (events, feed) = AsyncStream.makeStream(of: Event.self)
         self.feed = feed
         await withDiscardingTaskGroup { group in
@@ -120,7 +127,22 @@ actor DeviceLink {
         }
         await flush()
         let ended = outcome ?? SessionOutcome(readings: recordsInTransfer, reason: .linkLost)
-        try await endTransfer(ended)
+        return try await end(ended)
+    }
+
+    /// Over a link in clear anybody near by may speak in the device's name: nothing is asked, stored or confirmed.
+    private func refuseLink() async throws(JournalError) -> SessionOutcome {
+        let why = "the link is not encrypted, and the model's entry does not allow that"
+        report(.note(device: device.id, text: "refused: \(why)"))
+        await bearer.close()
+        return try await end(SessionOutcome(readings: 0, reason: .refused), why: why)
+    }
+
+    /// - Parameter why: where the hub ended the link for a reason of its own; else the bearer is asked.
+    private func end(_ ended: SessionOutcome, why: String? = nil) async throws(JournalError) -> SessionOutcome {
+        var reason = why
+        if reason == nil { reason = await bearer.endReason }
+        try await endTransfer(ended, reason: reason)
         report(.ended(device: device.id, readings: ended.readings, reason: ended.reason.name))
         return ended
     }
@@ -183,11 +205,21 @@ actor DeviceLink {
             await saveDevice()
         case .wake(let at): wake(at, &group)
         case .transferEnded: await nextTransfer(outcome: "records-ended")
-        case .note(let note): report(.note(device: device.id, text: note.text))
+        case .note(let note): self.note(note)
         case .end(let ended):
             outcome = outcome ?? (hasLostWord ? SessionOutcome(readings: ended.readings, reason: .linkLost) : ended)
             await bearer.close()
         }
+    }
+
+    private func note(_ note: SessionNote) {
+        if case .subscribed(let uuid) = note {
+            hasSubscribed = true
+            report(.subscribed(device: device.id, characteristic: "\(uuid)"))
+            return
+        }
+        if case .recordsTimedOut = note { hasMissedRecords = true }
+        report(.note(device: device.id, text: note.text))
     }
 
     private func wake(_ at: MonotonicTime, _ group: inout DiscardingTaskGroup) {
@@ -219,6 +251,7 @@ actor DeviceLink {
                     result.decodeError = error
                 }
             }
+            report(.frame(device: device.id, bytes: frame.bytes.count))
             await save(token, result, &group)
         }
     }
@@ -228,6 +261,7 @@ actor DeviceLink {
             await perform(session.committed(token, at: clock.now()), &group)
             return
         }
+        report(.frame(device: device.id, bytes: last.bytes.count))
         await save(
             token,
             Result(
@@ -412,6 +446,7 @@ actor DeviceLink {
     private func identify(_ identity: DeviceIdentity, _ group: inout DiscardingTaskGroup) async {
         let known = identity.completed(by: device.identity)
         let now = clock.now().wall
+        report(.identified(device: device.id))
         if device.key == nil {
             guard let key = DeviceKey.enrol(known) else {
                 await attempt { tx, subject in
@@ -456,6 +491,7 @@ actor DeviceLink {
     private func battery(_ percent: Int) async {
         batteryPercent = percent
         device.batteryPercent = percent
+        report(.battery(device: device.id, percent: percent))
         let now = clock.now().wall
         await saveDevice()
         await attempt { tx, subject in
@@ -479,9 +515,11 @@ actor DeviceLink {
         guard var record = try tx.device(id: learnt.id) else { return }
         record.key = record.key ?? learnt.key
         record.identity = learnt.identity
-        record.handleMap = learnt.handleMap
+        // With a forgotten device's bond its handle map went, and stays away.
+        if record.state != .returned { record.handleMap = learnt.handleMap }
         record.batteryPercent = learnt.batteryPercent
         record.lastSeen = learnt.lastSeen
+        record.security = learnt.security
         try tx.update(record)
     }
 
@@ -489,11 +527,11 @@ actor DeviceLink {
 
     private func beginTransfer() async throws(JournalError) {
         device.lastSeen = clock.now().wall
-        let (record, now) = (device, clock.now())
+        let (record, security, now) = (device, security, clock.now())
         do throws(JournalError) {
             transfer = try await journal.write { tx in
                 try Self.save(record, in: tx)
-                return try tx.beginTransfer(device: record.id, at: now)
+                return try tx.beginTransfer(device: record.id, at: now, security: security)
             }
         } catch {
             // A full disk shows here first: whoever makes room has to hear of it.
@@ -504,31 +542,43 @@ actor DeviceLink {
 
     private func nextTransfer(outcome: String) async {
         await flush()
-        let (id, device, now) = (transfer, device.id, clock.now())
+        let (id, device, security, now) = (transfer, device.id, security, clock.now())
         recordsInTransfer = 0
         actsInTransfer.removeAll()
         equalInTransfer.removeAll()
         await attempt { tx, _ in try tx.endTransfer(id, outcome: outcome, at: now) }
         do throws(JournalError) {
-            transfer = try await journal.write { tx in try tx.beginTransfer(device: device, at: now) }
+            transfer = try await journal.write { tx in
+                try tx.beginTransfer(device: device, at: now, security: security)
+            }
         } catch {
             report(.commitRefused(device: device, reason: error.what, isFull: error.isFull))
         }
     }
 
-    private func endTransfer(_ ended: SessionOutcome) async throws(JournalError) {
+    private func endTransfer(_ ended: SessionOutcome, reason: String?) async throws(JournalError) {
         let (id, now, subject) = (transfer, clock.now(), device.conditionSubject)
+        let isCondition = ended.isWithoutReading && !hadNothingToTell(ended.reason)
+        let words = [ended.reason.name, reason].compactMap(\.self).joined(separator: ": ")
         try await journal.write { tx in
-            try tx.endTransfer(id, outcome: ended.reason.name, at: now)
-            if ended.isWithoutReading, ended.reason != .peerEnded, ended.reason != .quiet {
+            try tx.endTransfer(id, outcome: ended.reason.name, endReason: reason, at: now)
+            if isCondition {
                 try tx.raise(
                     Condition(
                         .connectedNoReading, subject: subject, since: now.wall,
-                        reason: "The device connected and gave no reading (\(ended.reason.name))."))
+                        reason: "The device connected and gave no reading (\(words))."))
             } else if !ended.isWithoutReading {
                 try tx.clear(.connectedNoReading, subject: subject)
             }
         }
+    }
+
+    /// Whether a link that ended so, without a reading, is no cause for concern.
+    private func hadNothingToTell(_ reason: SessionOutcome.Reason) -> Bool {
+        guard reason == .peerEnded || reason == .quiet else { return false }
+        // A simulated device waits on its socket whether or not it has something to say. A real one spends its battery on a link
+        // for a reason: only a memory that was asked and was empty explains it.
+        return security == .local || (model.records != .none && hasSubscribed && !hasMissedRecords)
     }
 
     /// Writes down what is left: words that went, frames that are no results.

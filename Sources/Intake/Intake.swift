@@ -28,10 +28,15 @@ public struct Intake: Sendable {
 
     /// Runs one connection until the link has ended.
     ///
+    /// - Parameter security: what the link achieved; recorded with the transfer and the device. A radio link in clear is ended before
+    ///   anything is asked of the device, unless the model's entry allows it.
     /// - Throws: `JournalError` where the transfer could not even be begun; what fails later is withheld from the device and reported.
-    public func run(_ bearer: any Bearer, device: DeviceRecord, model: Model) async throws(JournalError) -> SessionOutcome {
+    public func run(
+        _ bearer: any Bearer, device: DeviceRecord, model: Model, security: LinkSecurity = .local
+    ) async throws(JournalError) -> SessionOutcome {
         let link = DeviceLink(
-            bearer: bearer, device: device, model: model, journal: journal, clock: clock, registrar: registrar, report: report)
+            bearer: bearer, device: device, model: model, security: security, journal: journal, clock: clock,
+            registrar: registrar, report: report)
         return try await link.run()
     }
 }
@@ -75,6 +80,9 @@ extension SessionNote {
         case .deleteWithheld: "delete withheld: the counts differ"
         case .repeated: "indication repeated before its confirmation"
         case .unrecognized(let handle): "value of the unknown handle \(handle)"
+        case .serial(let procedure, let failure): "\(failure.rawValue): \(procedure.rawValue)"
+        case .noise(let bytes): "\(bytes) bytes belong to nothing"
+        case .damaged(let bytes): "packet of \(bytes) bytes damaged"
         case .commitRefused: "commit refused: the word is withheld"
         }
     }

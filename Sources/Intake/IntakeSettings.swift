@@ -24,6 +24,12 @@ public struct IntakeSettings: Sendable {
 public enum IntakeEvent: Sendable {
     case connected(device: Int64)
     case enrolled(device: Int64)
+    /// It said who it is.
+    case identified(device: Int64)
+    /// It will send what the characteristic (a UUID) has to tell.
+    case subscribed(device: Int64, characteristic: String)
+    /// A result came and is about to be stored.
+    case frame(device: Int64, bytes: Int)
     /// A new record is on disk, so many milliseconds after it came.
     case committed(device: Int64, subject: SubjectID, state: ActState, took: Duration)
     /// A stored record that is no reading: no result, or bytes that cannot be decoded (with the decoder's code).
@@ -35,6 +41,7 @@ public enum IntakeEvent: Sendable {
     case commitRefused(device: Int64, reason: String, isFull: Bool)
     case clockRead(device: Int64, hubAhead: Duration?)
     case clockSet(device: Int64)
+    case battery(device: Int64, percent: Int)
     case note(device: Int64, text: String)
     case ended(device: Int64, readings: Int, reason: String)
 }

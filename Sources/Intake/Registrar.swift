@@ -133,7 +133,8 @@ struct Registrar: Sendable {
     ) throws(JournalError) -> Decided {
         let patient = decidePatient(
             time: time, received: received, userIndex: measurement.userIndex, users: UserRule(model.users),
-            assignments: try tx.assignments(device: device), verification: .none, guest: .none)
+            assignments: try tx.assignments(device: device), verification: try tx.device(id: device)?.proof ?? .none,
+            guest: .none)
         let state = decideState(isInvalid: measurement.isInvalid, arrival: arrival, patient: patient)
         var result = Decided(
             state: state,
@@ -155,7 +156,9 @@ struct Registrar: Sendable {
     @discardableResult
     func decideAgain(_ record: ActRecord, time redoesTime: Bool, in tx: Transaction) throws(JournalError) -> ActRecord {
         guard let device = try tx.device(id: record.device), let model = catalogue[device.model] else { return record }
-        guard case .held(let reason) = record.state, reason != .possibleDuplicate, reason != .unproved else {
+        guard case .held(let reason) = record.state, reason != .possibleDuplicate,
+            reason != .unproved || (device.state == .verified && record.waitsForProof)
+        else {
             return redoesTime ? try correctTime(record, device: device, model: model, in: tx) : record
         }
         let time: TimeDecision
@@ -231,9 +234,13 @@ struct Registrar: Sendable {
         return changed
     }
 
-    /// Takes a bound act back into a person's hands, unless a receiver was told of it already.
+    /// Takes an act into a person's hands, unless a receiver was told of it already: no assignment and no proof that come later bind
+    /// it.
     func holdForAPerson(_ record: ActRecord, in tx: Transaction) throws(JournalError) {
-        guard record.state == .ready, try !hasLeft(record, in: tx) else { return }
+        let reason = record.state.holdReason
+        guard record.state == .ready || (reason != nil && reason != .possibleDuplicate), try !hasLeft(record, in: tx) else {
+            return
+        }
         for item in try tx.items(act: record.id) where item.state == .waiting {
             try tx.setItem(item.id, state: .withdrawn, reason: "superseded", at: record.received.wall)
         }
@@ -412,6 +419,23 @@ extension DeviceRecord {
 extension Model {
     /// An entry for any device of a profile: how its maker treats equal records is not known.
     var isGeneric: Bool { id.hasPrefix("generic-") }
+}
+
+extension DeviceRecord {
+    /// What the decision on whose a reading is has to know of the device's proof (R4).
+    var proof: Verification {
+        switch verification {
+        case .open(let since): .open(since: since)
+        case .endedUnproved(let from, let until): .endedUnproved(from: from, until: until)
+        case .proved, nil: state == .provisioning ? .never : .none
+        }
+    }
+}
+
+extension ActRecord {
+    /// It was held because its device was not proved, and nothing was decided about it since: a proof releases it. One that was held
+    /// later, because another device had answered, has a revision and waits for a person.
+    var waitsForProof: Bool { state == .held(.unproved) && revision == 0 }
 }
 
 extension UserRule {

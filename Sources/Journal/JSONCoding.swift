@@ -38,6 +38,25 @@ enum JSONCoding {
         return ClockCoincidence(device: device, hub: hub)
     }
 
+    static func json(_ verification: DeviceVerification) -> JSON {
+        switch verification {
+        case .open(let since): ["open": json(since)]
+        case .proved(let at): ["proved": .integer(at.milliseconds)]
+        case .endedUnproved(let from, let until): ["unproved": [.integer(from.milliseconds), .integer(until.milliseconds)]]
+        }
+    }
+
+    static func verification(_ json: JSON) -> DeviceVerification? {
+        if let since = json["open"].flatMap(clock) { return .open(since: since) }
+        if let at = json["proved"].flatMap(instant) { return .proved(at: at) }
+        guard let from = json["unproved"]?[0].flatMap(instant), let until = json["unproved"]?[1].flatMap(instant) else {
+            return nil
+        }
+        return .endedUnproved(from: from, until: until)
+    }
+
+    static func instant(_ json: JSON) -> Instant? { json.integer.map { Instant(milliseconds: Int64($0)) } }
+
     static func json(_ identity: DeviceIdentity) -> JSON {
         .members([
             "manufacturer": identity.manufacturer.map { .string($0) },

@@ -11,7 +11,10 @@ enum Migrations {
         let sql: String
     }
 
-    static let steps = [Step(version: 1, minimumReader: 1, sql: Schema.version1)]
+    static let steps = [
+        Step(version: 1, minimumReader: 1, sql: Schema.version1),
+        Step(version: 2, minimumReader: 1, sql: Schema.version2),
+    ]
 
     /// The schema that this release writes.
     static var supported: Int { steps.last?.version ?? 0 }

@@ -22,6 +22,10 @@ public struct DeviceRecord: Hashable, Sendable {
     public var handleMap: [UInt8]?
     public var batteryPercent: Int?
     public var lastSeen: Instant?
+    /// What the last link achieved; `nil` where none was recorded.
+    public var security: LinkSecurity?
+    /// The last verification; `nil` where there was none (R4).
+    public var verification: DeviceVerification?
 
     public enum State: String, Hashable, Sendable, CaseIterable {
         /// Added, not yet proved.
@@ -34,7 +38,8 @@ public struct DeviceRecord: Hashable, Sendable {
     public init(
         id: Int64, name: String, key: DeviceKey? = nil, identity: DeviceIdentity = DeviceIdentity(), model: String,
         bearer: String,
-        state: State, enrolled: Instant, handleMap: [UInt8]? = nil, batteryPercent: Int? = nil, lastSeen: Instant? = nil
+        state: State, enrolled: Instant, handleMap: [UInt8]? = nil, batteryPercent: Int? = nil, lastSeen: Instant? = nil,
+        security: LinkSecurity? = nil, verification: DeviceVerification? = nil
     ) {
         self.id = id
         self.name = name
@@ -47,7 +52,32 @@ public struct DeviceRecord: Hashable, Sendable {
         self.handleMap = handleMap
         self.batteryPercent = batteryPercent
         self.lastSeen = lastSeen
+        self.security = security
+        self.verification = verification
     }
+}
+
+extension DeviceRecord {
+    /// The address and its type of a device reached by radio, such as `AA:BB:CC:DD:EE:FF/public`; `nil` for one reached otherwise.
+    public var bluetoothAddressText: String? {
+        let scheme = "bluetooth:"
+        guard bearer.hasPrefix(scheme) else { return nil }
+        let text = bearer.dropFirst(scheme.count)
+        let parts = text.split(separator: "/", omittingEmptySubsequences: false)
+        let octets = parts[0].split(separator: ":", omittingEmptySubsequences: false)
+        guard parts.count == 2, !parts[1].isEmpty, octets.count == 6,
+            octets.allSatisfy({ $0.utf8.count == 2 && [UInt8](hex: $0)?.count == 1 })
+        else { return nil }
+        return String(text)
+    }
+}
+
+/// How the technician's proof of a device stands (R4): that it measures, and comes back encrypted without help.
+public enum DeviceVerification: Hashable, Sendable {
+    case open(since: ClockReading)
+    case proved(at: Instant)
+    /// It ended without proof: what came within it was a test, what came or comes after it waits.
+    case endedUnproved(from: Instant, until: Instant)
 }
 
 /// A frame as stored (R2).

@@ -1,4 +1,4 @@
-/// Schema 1. What stands in clear is what the hub must search and order by: surrogate keys, states, hub and effective times,
+/// The schemas, each as the step from the one before. What stands in clear is what the hub must search and order by: surrogate keys, states, hub and effective times,
 /// counts, and blind indexes (16 bytes of an HMAC). Columns named `sealed`, `error`, `body`, `detail` and the like are
 /// AEAD-sealed (R8).
 ///
@@ -99,6 +99,19 @@ enum Schema {
         CREATE TABLE audit (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, sealed BLOB NOT NULL, chain BLOB NOT NULL) STRICT;
         -- Receiver-side identifiers and the reading (its subject) that took them first.
         CREATE TABLE claim (identifier BLOB PRIMARY KEY, subject BLOB NOT NULL) STRICT, WITHOUT ROWID;
+        """
+
+    /// What the radio needs: keys, the security of each link, and what happened on it.
+    static let version2 = """
+        -- The keys of a device and whom they hold between: all sealed.
+        CREATE TABLE bond (device INTEGER PRIMARY KEY REFERENCES device, sealed BLOB NOT NULL) STRICT;
+        -- A LinkSecurity; NULL: not recorded, as before this schema.
+        ALTER TABLE transfer ADD COLUMN security TEXT;
+        -- What happened with a device, in order. kind: DeviceLogEntry.Kind.
+        CREATE TABLE device_log (
+            id INTEGER PRIMARY KEY, device INTEGER NOT NULL REFERENCES device, wall INTEGER NOT NULL, monotonic INTEGER NOT NULL,
+            boot INTEGER NOT NULL REFERENCES name, kind TEXT NOT NULL, detail BLOB) STRICT;
+        CREATE INDEX device_log_device ON device_log (device);
         """
 }
 

@@ -44,6 +44,8 @@ extension Transaction {
             "name": .string(device.name), "key": device.key.map { .string($0.rawValue) },
             "identity": JSONCoding.json(device.identity), "model": .string(device.model), "bearer": .string(device.bearer),
             "handles": device.handleMap.map { .string($0.hex) }, "battery": device.batteryPercent.map { .integer($0) },
+            "security": device.security.map { .string($0.rawValue) },
+            "verification": device.verification.map { JSONCoding.json($0) },
         ])
         return try seal(json, "device", row: device.id)
     }
@@ -59,7 +61,9 @@ extension Transaction {
             identity: json["identity"].map(JSONCoding.deviceIdentity) ?? DeviceIdentity(), model: model, bearer: bearer,
             state: state,
             enrolled: Instant(milliseconds: row.integer(2)), handleMap: json["handles"]?.string.flatMap { [UInt8](hex: $0) },
-            batteryPercent: json["battery"]?.integer, lastSeen: row.optionalInteger(3).map { Instant(milliseconds: $0) })
+            batteryPercent: json["battery"]?.integer, lastSeen: row.optionalInteger(3).map { Instant(milliseconds: $0) },
+            security: json["security"]?.string.flatMap(LinkSecurity.init(rawValue:)),
+            verification: json["verification"].flatMap(JSONCoding.verification))
     }
 }
 
@@ -73,49 +77,69 @@ public struct TransferRecord: Hashable, Sendable {
     /// `nil` while it runs, or where the hub went down in it.
     public var ended: ClockReading?
     public var outcome: String?
+    /// Why the link ended, in the bearer's own words; `nil` where it told none.
+    public var endReason: String?
+    /// What the link achieved; `nil` where it was not recorded.
+    public var security: LinkSecurity?
 }
 
 extension Transaction {
-    public func beginTransfer(device: Int64, at clock: ClockReading) throws(JournalError) -> Int64 {
+    /// - Parameter security: of the link; `nil` where it came over none.
+    public func beginTransfer(
+        device: Int64, at clock: ClockReading, security: LinkSecurity? = nil
+    ) throws(JournalError) -> Int64 {
         let id = try nextID("transfer")
         try run(
             """
-            INSERT INTO transfer (id, device, began, began_offset, began_monotonic, began_boot, began_clock)
-            VALUES (?, ?, ?, ?, ?, ?, ?)
+            INSERT INTO transfer (id, device, began, began_offset, began_monotonic, began_boot, began_clock, security)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?)
             """,
             [
                 id, device, clock.wall.milliseconds, clock.offsetMinutes, clock.monotonic.milliseconds, try boot(clock),
-                clock.source.rawValue,
+                clock.source.rawValue, security?.rawValue,
             ])
         return id
     }
 
-    /// - Parameter outcome: a code or a sentence without health data.
-    public func endTransfer(_ id: Int64, outcome: String, at clock: ClockReading) throws(JournalError) {
-        let json = JSON.members(["outcome": .string(outcome), "ended": JSONCoding.json(clock)])
+    /// - Parameters:
+    ///   - outcome: a code or a sentence without health data.
+    ///   - endReason: why the link ended, where its bearer told.
+    public func endTransfer(
+        _ id: Int64, outcome: String, endReason: String? = nil, at clock: ClockReading
+    ) throws(JournalError) {
+        let json = JSON.members([
+            "outcome": .string(outcome), "ended": JSONCoding.json(clock), "why": endReason.map { .string($0) },
+        ])
         try run(
             "UPDATE transfer SET ended = ?, sealed = ? WHERE id = ?",
             [clock.wall.milliseconds, try seal(json, "transfer", row: id), id])
     }
 
+    private static let transferColumns =
+        "id, device, began, began_offset, began_monotonic, began_boot, began_clock, sealed, security"
+
+    public func transfer(id: Int64) throws(JournalError) -> TransferRecord? {
+        try first("SELECT \(Self.transferColumns) FROM transfer WHERE id = ?", [id], transfer)
+    }
+
     /// The latest first.
     public func lastTransfers(device: Int64, limit: Int) throws(JournalError) -> [TransferRecord] {
         try all(
-            """
-            SELECT id, device, began, began_offset, began_monotonic, began_boot, began_clock, sealed
-            FROM transfer WHERE device = ? ORDER BY id DESC LIMIT ?
-            """, [device, limit]
-        ) { row throws(JournalError) in
-            let id = row.integer(0)
-            var transfer = TransferRecord(
-                id: id, device: row.integer(1),
-                began: try self.clockReading(row, wall: 2, offset: 3, monotonic: 4, boot: 5, source: 6))
-            if let sealed = row.optionalBlob(7) {
-                let json = try self.open(sealed, "transfer", row: id)
-                transfer.outcome = json["outcome"]?.string
-                transfer.ended = json["ended"].flatMap(JSONCoding.clock)
-            }
-            return transfer
+            "SELECT \(Self.transferColumns) FROM transfer WHERE device = ? ORDER BY id DESC LIMIT ?", [device, limit], transfer)
+    }
+
+    private func transfer(_ row: Row) throws(JournalError) -> TransferRecord {
+        let id = row.integer(0)
+        var transfer = TransferRecord(
+            id: id, device: row.integer(1),
+            began: try clockReading(row, wall: 2, offset: 3, monotonic: 4, boot: 5, source: 6))
+        if let sealed = row.optionalBlob(7) {
+            let json = try open(sealed, "transfer", row: id)
+            transfer.outcome = json["outcome"]?.string
+            transfer.ended = json["ended"].flatMap(JSONCoding.clock)
+            transfer.endReason = json["why"]?.string
         }
+        transfer.security = row.optionalText(8).flatMap(LinkSecurity.init(rawValue:))
+        return transfer
     }
 }

@@ -95,30 +95,43 @@ extension Transaction {
 
     func blindBase(_ base: [UInt8]) -> [UInt8] { store.sealer.blind("base", base) }
 
-    // Source as 5 bytes before the frame's own: kind (1, GATT), characteristic, attribute handle.
+    // The source stands before the frame's own bytes, kind first: 1 (GATT), characteristic, attribute handle; 2 (a maker's serial
+    // protocol), length of the format's name, the name.
     private func sealed(_ frame: Frame, _ id: Int64) throws(JournalError) -> [UInt8] {
-        switch frame.source {
-        case .gatt(let characteristic, let handle):
-            let head: [UInt8] = [
-                1, UInt8(characteristic >> 8), UInt8(characteristic & 0xFF), UInt8(handle >> 8), UInt8(handle & 0xFF),
-            ]
-            return try store.sealer.seal(head + frame.bytes, "frame", "sealed", row: id)
+        let head: [UInt8] =
+            switch frame.source {
+            case .gatt(let characteristic, let handle):
+                [1, UInt8(characteristic >> 8), UInt8(characteristic & 0xFF), UInt8(handle >> 8), UInt8(handle & 0xFF)]
+            case .vendor(let format): [2, UInt8(clamping: format.utf8.count)] + format.utf8.prefix(Int(UInt8.max))
+            }
+        return try store.sealer.seal(head + frame.bytes, "frame", "sealed", row: id)
+    }
+
+    /// What ``sealed(_:_:)`` put together; `nil` where it is none.
+    private func source(_ sealed: [UInt8]) -> (source: Frame.Source, bytes: [UInt8])? {
+        switch sealed.first {
+        case 1 where sealed.count >= 5:
+            let source = Frame.Source.gatt(
+                characteristic: UInt16(sealed[1]) << 8 | UInt16(sealed[2]), handle: UInt16(sealed[3]) << 8 | UInt16(sealed[4]))
+            return (source, Array(sealed[5...]))
+        case 2 where sealed.count >= 2 && sealed.count - 2 >= Int(sealed[1]):
+            let end = 2 + Int(sealed[1])
+            return (.vendor(format: String(decoding: sealed[2..<end], as: UTF8.self)), Array(sealed[end...]))
+        default: return nil
         }
     }
 
     private func frame(_ row: Row) throws(JournalError) -> FrameRecord {
         let id = row.integer(0)
-        let bytes = try store.sealer.open(row.blob(9), "frame", "sealed", row: id)
-        guard bytes.count >= 5, bytes[0] == 1, let word = FrameRecord.Word(rawValue: row.text(8)) else {
+        let opened = source(try store.sealer.open(row.blob(9), "frame", "sealed", row: id))
+        guard let (source, bytes) = opened, let word = FrameRecord.Word(rawValue: row.text(8)) else {
             throw unreadable("frame", "sealed", id)
         }
-        let source = Frame.Source.gatt(
-            characteristic: UInt16(bytes[1]) << 8 | UInt16(bytes[2]), handle: UInt16(bytes[3]) << 8 | UInt16(bytes[4]))
         let error: String? = if let sealed = row.optionalBlob(10) { try openText(sealed, "frame", "error", row: id) } else { nil }
         return FrameRecord(
             id: id, device: row.integer(1), transfer: row.integer(2),
             frame: Frame(
-                source: source, bytes: Array(bytes[5...]),
+                source: source, bytes: bytes,
                 received: try clockReading(row, wall: 3, offset: 4, monotonic: 5, boot: 6, source: 7)),
             word: word, decodeError: error)
     }

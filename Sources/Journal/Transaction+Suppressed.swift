@@ -45,25 +45,33 @@ extension Transaction {
     }
 
     private func sealed(_ frame: Frame, _ id: Int64) throws(JournalError) -> [UInt8] {
-        switch frame.source {
-        case .gatt(let characteristic, let handle):
-            let json: JSON = [
-                .integer(characteristic), .integer(handle), .string(frame.bytes.hex), JSONCoding.json(frame.received),
-            ]
-            return try seal(json, "suppressed", row: id)
-        }
+        // The source in two places: characteristic and attribute handle, or the name of a serial format and nothing.
+        let source: [JSON] =
+            switch frame.source {
+            case .gatt(let characteristic, let handle): [.integer(characteristic), .integer(handle)]
+            case .vendor(let format): [.string(format), nil]
+            }
+        return try seal(
+            .array(source + [.string(frame.bytes.hex), JSONCoding.json(frame.received)]), "suppressed", row: id)
+    }
+
+    private static func source(_ json: JSON) -> Frame.Source? {
+        if let format = json[0]?.string { return .vendor(format: format) }
+        guard let characteristic = json[0]?.integer.flatMap({ UInt16(exactly: $0) }),
+            let handle = json[1]?.integer.flatMap({ UInt16(exactly: $0) })
+        else { return nil }
+        return .gatt(characteristic: characteristic, handle: handle)
     }
 
     private func suppressed(_ row: Row) throws(JournalError) -> SuppressedRecord {
         let id = row.integer(0)
         let json = try open(row.blob(6), "suppressed", row: id)
-        guard let characteristic = json[0]?.integer.flatMap({ UInt16(exactly: $0) }),
-            let handle = json[1]?.integer.flatMap({ UInt16(exactly: $0) }),
-            let bytes = json[2]?.string.flatMap({ [UInt8](hex: $0) }), let received = json[3].flatMap(JSONCoding.clock)
+        guard let source = Self.source(json), let bytes = json[2]?.string.flatMap({ [UInt8](hex: $0) }),
+            let received = json[3].flatMap(JSONCoding.clock)
         else { throw unreadable("suppressed", "sealed", id) }
         return SuppressedRecord(
             id: id, device: row.integer(1), act: row.optionalInteger(2),
-            frame: Frame(source: .gatt(characteristic: characteristic, handle: handle), bytes: bytes, received: received),
+            frame: Frame(source: source, bytes: bytes, received: received),
             count: row.int(3), first: Instant(milliseconds: row.integer(4)), last: Instant(milliseconds: row.integer(5)))
     }
 }

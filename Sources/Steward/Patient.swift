@@ -11,13 +11,31 @@ public enum UserRule: String, Hashable, Sendable, CaseIterable {
 
 /// The time from a device's pairing to the technician's proof that it works.
 public enum Verification: Hashable, Sendable {
+    /// None that decides anything: it was proved, or the device needs no proof.
     case none
     case open(since: ClockReading)
     /// It ended without proof: the readings after `until` wait until a person has looked.
     case endedUnproved(from: Instant, until: Instant)
+    /// The device needs a proof, and nobody has begun with it: its readings wait.
+    case never
 
     /// An open one ends by itself after this time, unproved.
     public static let limit = Duration.seconds(30 * 60)
+
+    /// Whether the time of one that is open is over. Not where nothing tells how long it took.
+    public static func isOver(since: ClockReading, at now: ClockReading) -> Bool {
+        guard now.boot == since.boot || (now.isSynchronised && since.isSynchronised) else { return false }
+        return now.elapsed(since: since) > limit
+    }
+
+    /// From when until when one counts that ends now: ``limit`` at most.
+    ///
+    /// Both by the present wall clock where the boot is the same: a hub that began in 1970 may know the time by now.
+    public static func span(since: ClockReading, until now: ClockReading) -> (from: Instant, until: Instant) {
+        let elapsed = max(.zero, now.elapsed(since: since))
+        let from = now.boot == since.boot && now.isSynchronised ? now.wall - elapsed : since.wall
+        return (from, from + min(elapsed, limit))
+    }
 }
 
 /// Somebody else uses the device once.
@@ -55,11 +73,17 @@ public func decidePatient(
     switch verification {
     case .none: break
     case .open(let since):
-        // By reception: a device under test sends whatever it holds, and a patient before may have filled it.
-        return received.elapsed(since: since) <= Verification.limit ? .test : .held(.unproved)
+        // A test never reaches a chart: where nothing tells how long it took, the reading waits instead.
+        guard received.boot == since.boot || (received.isSynchronised && since.isSynchronised) else { return .held(.unproved) }
+        let elapsed = received.elapsed(since: since)
+        // By reception: a device under test sends whatever it holds, and a patient before may have filled it. What was received
+        // before is none of the verification's.
+        if elapsed >= .zero { return elapsed <= Verification.limit ? .test : .held(.unproved) }
     case .endedUnproved(let from, let until):
+        guard received.isSynchronised else { return .held(.unproved) }
         if received.wall >= until { return .held(.unproved) }
         if received.wall >= from { return .test }
+    case .never: return .held(.unproved)
     }
     if isGuests(time: time, received: received, guest: guest) { return .guest }
 

@@ -15,6 +15,8 @@ public struct Condition: Hashable, Sendable {
         case batteryLow = "battery-low"
         case bondLost = "bond-lost"
         case adapterStuck = "adapter-stuck"
+        case adapterMissing = "adapter-missing"
+        case adapterBlocked = "adapter-blocked"
         case connectedNoReading = "connected-no-reading"
         case undecodable = "undecodable"
         case unknownDevice = "unknown-device"
@@ -66,6 +68,9 @@ extension Condition.Code {
         case .batteryLow: "Change the device's batteries."
         case .bondLost: "Pair the device again with `vitalgate pair`."
         case .adapterStuck: "Unplug the hub's power for ten seconds; if it comes back, replace the Bluetooth adapter."
+        case .adapterMissing: "Plug a Bluetooth adapter in; `vitalgate doctor` says what is missing."
+        case .adapterBlocked:
+            "`vitalgate doctor` says what keeps the hub from its Bluetooth adapter; often `vitalgate adapter claim` helps."
         case .connectedNoReading: "Take a new measurement with the hub nearby; if it stays, see `vitalgate devices show`."
         case .undecodable: "The bytes are kept. Update vitalgate, or send `vitalgate readings show` to its makers."
         case .unknownDevice:

@@ -4,6 +4,8 @@ public struct Frame: Hashable, Sendable {
     public enum Source: Hashable, Sendable {
         /// A characteristic's value: its 16-bit UUID and the attribute handle.
         case gatt(characteristic: UInt16, handle: UInt16)
+        /// A packet of a maker's own serial protocol, by the name of its format, such as `nonin-df13`.
+        case vendor(format: String)
     }
 
     public var source: Source
@@ -18,10 +20,11 @@ public struct Frame: Hashable, Sendable {
 }
 
 extension Frame.Source {
-    /// `gatt:2a35`, as `vitalgate decode --format` names it.
+    /// `gatt:2a35` or `vendor:nonin-df13`, as `vitalgate decode --format` names it.
     public var format: String {
         switch self {
         case .gatt(let characteristic, _): "gatt:" + characteristic.hex4
+        case .vendor(let format): "vendor:" + format
         }
     }
 }
@@ -69,7 +72,7 @@ extension Array<UInt8> {
 public enum Acknowledgement: String, Hashable, Sendable, CaseIterable {
     /// The ATT Handle Value Confirmation.
     case confirmation
-    /// The 20601 response to a confirmed event report.
+    /// The response to the report itself: 20601's to a confirmed event report, or a maker's ACK of a packet.
     case response
     /// A command of ours (RACP or vendor delete); off unless a programme turns it on.
     case command

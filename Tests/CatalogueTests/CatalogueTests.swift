@@ -29,7 +29,9 @@ func text(_ path: String) throws -> String {
     @Test("the first entries are there and mean what they say")
     func entries() throws {
         #expect(
-            catalogue.models.map(\.id) == ["and-ua-651ble", "generic-blood-pressure", "generic-pulse-oximeter", "nonin-3230"])
+            catalogue.models.map(\.id) == [
+                "and-ua-651ble", "generic-blood-pressure", "generic-pulse-oximeter", "nonin-3230", "nonin-9560",
+            ])
         let cuff = try #require(catalogue["and-ua-651ble"])
         #expect(cuff.acknowledges == .confirmation)
         #expect(cuff.clock == Model.Clock(read: 0x2A08, write: 0x2A08, writesOnEveryConnect: true, liveWithoutStamp: false))
@@ -39,6 +41,10 @@ func text(_ path: String) throws -> String {
         let oximeter = try #require(catalogue["nonin-3230"])
         #expect(oximeter.stream == Model.StreamRule(resultFlags: [.fullyQualified], medianSeconds: 10))
         #expect(oximeter.specialization == MDC(528_388))
+        let serial = try #require(catalogue["nonin-9560"])
+        #expect(serial.driver == .noninSerial && serial.transport == .classicSerial && serial.acknowledges == .response)
+        #expect(serial.clock.read == 0x72 && serial.clock.write == 0x72)
+        #expect(serial.pairing.method == .pin && serial.pairing.ioCapability == .keyboardOnly && serial.pairing.pinHint != nil)
     }
 
     @Test(
@@ -58,6 +64,8 @@ func text(_ path: String) throws -> String {
         let harmless: Set<[UInt8]> = [[0x02, 0x00, 0xE1]]
         #expect(model.session.commands.allSatisfy { harmless.contains($0.bytes) })
         let match = model.match
+        // The table is in each entry, so that nobody wonders whether it was thought of.
+        #expect(source.contains("\n[pairing]\n") && source.contains("\ninstructions = ") && source.contains("\nproof = "))
         #expect(!match.namePrefixes.isEmpty || !match.services.isEmpty || !match.modelNumbers.isEmpty)
         #expect(id.hasPrefix("generic-") == (match.namePrefixes.isEmpty && match.modelNumbers.isEmpty))
     }
@@ -82,11 +90,12 @@ func text(_ path: String) throws -> String {
             (nil, [0x1822], "Someone else", "3230", "generic-pulse-oximeter"),
             (nil, [0x1810], "A&D Medical", "UA-651BLE", "and-ua-651ble"),
             (nil, [0x1810], "A&D Medical", "UA-767", "generic-blood-pressure"),
-            ("Lamp", [0x180F], nil, nil, nil), (nil, [], nil, nil, nil),
+            ("Nonin_Medical_Inc._323552", [0x1101], nil, nil, "nonin-9560"), ("Lamp", [0x180F], nil, nil, nil),
+            (nil, [], nil, nil, nil),
         ] as [(String?, [UInt16], String?, String?, String?)])
     func match(_ name: String?, _ services: [UInt16], _ manufacturer: String?, _ model: String?, _ expected: String?) {
         let identity = DeviceIdentity(manufacturer: manufacturer, modelNumber: model)
-        #expect(catalogue.match(advertisedName: name, services: services, identity: identity)?.id == expected)
+        #expect(catalogue.model(matching: name, services: services, identity: identity)?.id == expected)
     }
 
     @Test("the longest name prefix wins, and equal ranks are decided by id")
@@ -97,8 +106,8 @@ func text(_ path: String) throws -> String {
                 acknowledges: .confirmation)
         }
         let own = DeviceCatalogue([model("short", "BM"), model("long", "BM54"), model("b-same", "X"), model("a-same", "X")])
-        #expect(own.match(advertisedName: "BM54 1", services: [])?.id == "long")
-        #expect(own.match(advertisedName: "X1", services: [])?.id == "a-same")
+        #expect(own.model(matching: "BM54 1", services: [])?.id == "long")
+        #expect(own.model(matching: "X1", services: [])?.id == "a-same")
     }
 
     @Test("the schema has exactly the keys that the loader reads")
@@ -111,6 +120,9 @@ func text(_ path: String) throws -> String {
         #expect(schemaWords(schema, "acknowledges") == Set(Acknowledgement.allCases.map(\.rawValue)))
         #expect(schemaWords(schema, "records") == Set(Model.Records.allCases.map(\.rawValue)))
         #expect(schemaWords(schema, "users") == Set(Model.Users.allCases.map(\.rawValue)))
+        #expect(schemaWords(schema, "transport") == Set(Model.Transport.allCases.map(\.rawValue)))
+        #expect(schemaWords(schema, "method") == Set(Model.Pairing.Method.allCases.map(\.rawValue)))
+        #expect(schemaWords(schema, "io_capability") == Set(Model.Pairing.IOCapability.allCases.map(\.rawValue)))
         #expect(schemaWords(schema, "driver") == Set(Model.Driver.allCases.map(\.rawValue)))
     }
 
@@ -129,7 +141,7 @@ func text(_ path: String) throws -> String {
         fclose(stream)
         let loaded = try DeviceCatalogue.load(directory: path)
         #expect(loaded["generic-blood-pressure"]?.name == "Ours")
-        #expect(loaded.models.count == 4)
+        #expect(loaded.models.count == 5)
         #expect(throws: Problems.self) { try DeviceCatalogue.load(directory: path + "/absent") }
     }
 }

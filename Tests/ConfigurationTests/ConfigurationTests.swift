@@ -86,6 +86,21 @@ struct MadeUpFiles: FileInspector {
         #expect(bounds.count == Configuration.Programme.standardBounds.count)
     }
 
+    @Test("Bluetooth is on and uses every adapter; a list of addresses is read in capitals")
+    func bluetooth() throws {
+        let standard = try #require(Configuration.read([UInt8](), file: "x").configuration)
+        #expect(standard.bluetooth == Configuration.Bluetooth(isEnabled: true, adapters: []))
+        #expect(standard.summary.contains("bluetooth  every adapter"))
+        let text = "[bluetooth]\nadapters = [\"00:00:5e:00:53:0a\", \"00:00:5E:00:53:02\"]\n"
+        let chosen = Configuration.read(text.utf8, file: "x")
+        #expect(chosen.problems == [])
+        #expect(chosen.configuration?.bluetooth.adapters == ["00:00:5E:00:53:0A", "00:00:5E:00:53:02"])
+        #expect(chosen.json.text.contains(#""bluetooth":{"enabled":true,"adapters":["00:00:5E:00:53:0A","00:00:5E:00:53:02"]}"#))
+        let off = Configuration.read("[bluetooth]\nenabled = false\nadapters = [\"00:00:5E:00:53:02\"]".utf8, file: "x")
+        #expect(off.configuration?.bluetooth.isEnabled == false)
+        #expect(off.problems.map(\.key) == ["bluetooth.adapters"])
+    }
+
     @Test("R8 what is understood names where secrets are and never what they are, and no problem shows one")
     func r8_noSecretIsShown() {
         let text = """

@@ -58,6 +58,15 @@ import Testing
         Case(
             "[[programme.bound]]\nquantity = \"sys\"\nunit = \"mm[Hg]\"\nlow = 1\nhigh = 2", line: 2,
             key: "programme.bound[0].quantity", why: "no such word"),
+        Case("[bluetooth]\nenabled = 1", line: 2, key: "bluetooth.enabled", why: "expected true or false"),
+        Case("[bluetooth]\nadapters = \"00:00:5E:00:53:01\"", line: 2, key: "bluetooth.adapters", why: "expected a list"),
+        Case(
+            "[bluetooth]\nadapters = [\"hci0\"]", line: 2, key: "bluetooth.adapters[0]", why: "Bluetooth addresses",
+            value: "\"hci0\""),
+        Case(
+            "[bluetooth]\nadapters = [\"00:00:5e:00:53:01\",\n \"00:00:5E:00:53:01\"]", line: 2, key: "bluetooth.adapters",
+            why: "twice"),
+        Case("[bluetooth]\nadapter = \"hci0\"", line: 2, key: "bluetooth.adapter", why: "no such key"),
         Case("receiver = [1]", line: 1, key: "receiver[0]", why: "expected a table"),
         Case("[receiver]\nname = \"a\"", line: 1, key: "receiver", why: "expected a list of tables"),
         Case("[[receiver]]\nname = \"a\"\nkind = \"phd\"", line: 1, key: "receiver[0].base", why: "missing"),

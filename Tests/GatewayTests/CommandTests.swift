@@ -25,7 +25,8 @@ struct CommandTests {
         walk(root, [])
         #expect(paths.count > 30)
         for path in [
-            "run", "demo", "simulate", "status", "doctor", "decode", "convert", "config", "devices", "assign", "return",
+            "run", "demo", "simulate", "status", "doctor", "adapter", "decode", "convert", "config", "devices", "assign",
+            "return",
             "readings", "outbox",
         ] {
             #expect(paths.contains([path]), "\(path)")
@@ -56,9 +57,10 @@ struct CommandTests {
         "what cannot be done ends with its own code and says what, why and what to do in three lines",
         arguments: [
             Row(69, "status"), Row(69, "status", "--json"), Row(69, "devices", "list"), Row(69, "devices", "show", "cuff"),
+            Row(69, "devices", "show", "cuff", "--log", "--limit", "5"),
             Row(69, "assign", "cuff", "--patient", "p1"), Row(69, "return", "cuff"), Row(69, "readings", "list"),
             Row(69, "readings", "show", "abcdef"), Row(69, "outbox", "list"), Row(69, "outbox", "retry"),
-            Row(69, "clock", "declare"),
+            Row(69, "clock", "declare"), Row(69, "adapter", "reset"),
         ])
     func noDaemon(_ row: Row) async throws {
         let ending = try await #require(Program.built).run(row.arguments + Self.nobody)

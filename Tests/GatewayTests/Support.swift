@@ -152,6 +152,8 @@ final class Scratch: Sendable {
             [clock]
             declared = true
 
+            [bluetooth]
+            enabled = false
             [log]
             format = "json"
 

@@ -6,7 +6,7 @@ import Vitals
 @Suite("operations on the wire")
 struct OperationTests {
     static let every: [HubAPI.Operation] = [
-        .status, .devices, .device(name: "cuff"),
+        .status, .devices, .device(name: "cuff"), .deviceLog(name: "cuff", limit: 10_000),
         .addDevice(name: "cuff", model: "generic-blood-pressure", bearer: "socket:/run/cuff.sock"),
         .assign(.init(device: "cuff", patient: "p1")),
         .assign(
@@ -25,6 +25,10 @@ struct OperationTests {
         .suppressed(limit: 5),
         .releaseSuppressed(id: 3), .refuse(patient: "p1", receiver: "a"), .unrefuse(patient: "p1", receiver: "a"), .declareClock,
         .rotateKeys, .wipeKeys(confirm: "yes"), .audit(limit: 5),
+        .resetAdapter, .beginScan(seconds: 10), .beginPairing(.init(device: "AA:BB:CC:DD:EE:FF/public")),
+        .beginPairing(.init(device: "CUFF", name: "cuff", model: "and-ua-651ble", passkey: "000123", pin: "0000")),
+        .beginVerification(name: "cuff", seconds: 1_800), .procedure(id: 3, after: 0), .answerProcedure(id: 3, text: "yes"),
+        .cancelProcedure(id: 3),
     ]
 
     @Test("every operation is read back as it was written", arguments: every)
@@ -36,7 +40,7 @@ struct OperationTests {
     @Test("every case is in the table")
     func everyCase() {
         // A new case fails to compile in `name`; here it is found missing.
-        #expect(Set(Self.every.map(\.name)).count == 25)
+        #expect(Set(Self.every.map(\.name)).count == 33)
     }
 
     @Test(
@@ -50,7 +54,11 @@ struct OperationTests {
             ("assign", #"{"device": "c", "patient": "p", "until": "2026-01-01T00:00:00"}"#, "until"),
             ("readings", #"{"limit": 0}"#, "limit"), ("readings", #"{"limit": 10001}"#, "limit"),
             ("readings", #"{"limit": 1.5}"#, "limit"), ("outbox-item", "{}", "id"), ("quarantine", #"{"item": 1}"#, "reason"),
-            ("retry", #"{"item": "1"}"#, "item"), ("wipe-keys", "{}", "confirm"), ("status-of-all", "{}", "status-of-all"),
+            ("retry", #"{"item": "1"}"#, "item"), ("device-log", "{}", "name"),
+            ("device-log", #"{"name": "cuff", "limit": 0}"#, "limit"), ("begin-scan", #"{"seconds": 301}"#, "seconds"),
+            ("begin-verification", #"{"name": "cuff", "seconds": 4}"#, "seconds"), ("begin-pairing", "{}", "device"),
+            ("answer-procedure", #"{"id": 1}"#, "text"), ("wipe-keys", "{}", "confirm"),
+            ("status-of-all", "{}", "status-of-all"),
             ("device", "[]", "name"), ("device", "null", "name"),
         ])
     func malformed(_ name: String, _ parameters: String, _ named: String) throws {

@@ -91,9 +91,11 @@ final class TestClock: Vitals.Clock {
 
 /// A bearer that looks at each PDU before it leaves.
 struct WatchedBearer: Bearer {
-    let inner: ATTSocketBearer
+    let inner: SocketBearer
     /// False: the process "dies" here; nothing leaves any more.
     let mayLeave: @Sendable ([UInt8]) async -> Bool
+    /// Why the link ended, as a radio would tell.
+    var endReason: String?
 
     var incoming: AsyncStream<[UInt8]> { inner.incoming }
 
@@ -195,27 +197,31 @@ struct Home: Sendable {
         _ scenario: Scenario, count: Int = 10, ledger: String? = nil, linger: Duration = .seconds(20)
     ) throws -> SimulatedPeripheral {
         let clock = clock
+        // Ten times as fast: it repeats an indication after 3 s, which a machine with much else to do still comes before.
         return try SimulatedPeripheral(
             kind: scenario.kind, scenario: scenario,
             options: .init(
-                seed: 1, speed: 100, linger: linger, count: count, ledger: ledger,
+                seed: 1, speed: 10, linger: linger, count: count, ledger: ledger,
                 localTime: { clock.localTime }), loop: loop)
     }
 
     /// One link with the device, from its beginning to its end.
     @discardableResult
     func link(
-        _ peripheral: SimulatedPeripheral, mayLeave: @escaping @Sendable ([UInt8]) async -> Bool = { _ in true }
+        _ peripheral: SimulatedPeripheral, security: LinkSecurity = .local, endReason: String? = nil,
+        mayLeave: @escaping @Sendable ([UInt8]) async -> Bool = { _ in true }
     ) async throws -> LinkStory {
         var ends: [Int32] = [-1, -1]
         #expect(socketpair(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue), 0, &ends) == 0)
         let (hubEnd, deviceEnd) = (ends[0], ends[1])
         let events = Mutex<[IntakeEvent]>([])
-        let bearer = WatchedBearer(inner: try await ATTSocketBearer(descriptor: hubEnd, loop: loop), mayLeave: mayLeave)
+        let bearer = WatchedBearer(
+            inner: try await SocketBearer(descriptor: hubEnd, loop: loop), mayLeave: mayLeave, endReason: endReason)
         let (id, model) = (device, model)
         let record = try #require(try await journal.read { tx in try tx.device(id: id) })
         async let serving: Void = peripheral.serve(descriptor: deviceEnd)
-        let outcome = try await intake { event in events.withLock { $0.append(event) } }.run(bearer, device: record, model: model)
+        let outcome = try await intake { event in events.withLock { $0.append(event) } }.run(
+            bearer, device: record, model: model, security: security)
         try await serving
         return LinkStory(outcome: outcome, events: events.withLock { $0 })
     }

@@ -7,6 +7,8 @@ import Vitals
 
 @Suite("Migrations")
 struct MigrationTests {
+    private static let later = Migrations.supported + 1
+
     /// A database as a later release would leave it when it is killed: with its last words still in the log.
     private func laterRelease(_ sql: String, minimumReader: Int, in scratch: Scratch) async throws {
         let origin = Scratch()
@@ -15,7 +17,7 @@ struct MigrationTests {
         await journal.close()
         let database = try Database(path: origin.database, busyMilliseconds: 0)
         try database.execute(
-            "\(sql); UPDATE meta SET value = \(minimumReader) WHERE name = 'min_reader'; PRAGMA user_version = 2")
+            "\(sql); UPDATE meta SET value = \(minimumReader) WHERE name = 'min_reader'; PRAGMA user_version = \(Self.later)")
         writeFile(contents(origin.database), scratch.database)
         writeFile(contents(origin.database + "-wal"), scratch.database + "-wal")
         database.close()
@@ -34,11 +36,11 @@ struct MigrationTests {
     @Test("A later schema that this release cannot read ends with 78, and no byte is touched")
     func tooNew() async throws {
         let scratch = Scratch()
-        try await laterRelease("CREATE TABLE news (id INTEGER PRIMARY KEY)", minimumReader: 2, in: scratch)
+        try await laterRelease("CREATE TABLE news (id INTEGER PRIMARY KEY)", minimumReader: Self.later, in: scratch)
         let (database, log) = (contents(scratch.database), contents(scratch.database + "-wal"))
         #expect(log.count > 32)
         let error = await journalError { try await Journal.open(scratch.options()) }
-        #expect(error == .schemaTooNew(found: 2, supported: Migrations.supported))
+        #expect(error == .schemaTooNew(found: Self.later, supported: Migrations.supported))
         #expect(error?.exitCode == 78)
         #expect(contents(scratch.database) == database)
         #expect(contents(scratch.database + "-wal") == log)
@@ -61,7 +63,39 @@ struct MigrationTests {
         }
         await journal.close()
         // The later release finds its number again.
-        #expect(contents(scratch.database)[60..<64].elementsEqual([0, 0, 0, 2]))
+        #expect(contents(scratch.database)[60..<64].elementsEqual([0, 0, 0, UInt8(Self.later)]))
+    }
+
+    @Test("R8 a database of schema 1 with data becomes schema 2: the old reads as before, the new is empty and can be written")
+    func r8_fromSchema1() async throws {
+        let scratch = Scratch()
+        writeFile(contents("\(Self.folder)/schema-1.sqlite"), scratch.database)
+        #expect(contents(scratch.database)[60..<64].elementsEqual([0, 0, 0, 1]))
+        let journal = try await Journal.open(scratch.options(key: Self.goldenKey))
+        let device = try #require(try await journal.read { tx in try tx.devices().first })
+        #expect(device.state == .verified && device.security == nil && device.verification == nil)
+        try await journal.read { tx throws in
+            #expect(try tx.integer("PRAGMA user_version") == 2)
+            #expect(try tx.integer("SELECT value FROM meta WHERE name = 'min_reader'") == 1)
+            let act = try #require(try tx.acts(limit: 1).first)
+            let transfer = try #require(try tx.transfer(id: act.transfer))
+            #expect(transfer.security == nil && transfer.endReason == nil && transfer.outcome == "complete")
+            #expect(try tx.bonds() == [] && tx.log(device: device.id, limit: 9) == [])
+        }
+        try await journal.write { tx throws in
+            // As the release before writes it: without the column.
+            try tx.run(
+                """
+                INSERT INTO transfer (id, device, began, began_offset, began_monotonic, began_boot, began_clock)
+                SELECT 99, device, began, began_offset, began_monotonic, began_boot, began_clock FROM transfer LIMIT 1
+                """)
+            #expect(try tx.transfer(id: 99)?.security == nil)
+            try tx.setBond(sampleBond(device.id))
+            try tx.appendLog([DeviceLogEntry(device: device.id, kind: .found, at: clock(1))])
+            #expect(try tx.log(device: device.id, limit: 9).count == 1)
+        }
+        #expect(try await journal.verifyAuditChain())
+        await journal.close()
     }
 
     // MARK: Golden databases
@@ -103,18 +137,42 @@ struct MigrationTests {
         try tx.audit(at: at(1), actor: "technician", action: "assign", subject: "1", detail: "why")
         _ = try tx.claim(receiver: "phd", identifier: "id", reading: act.subject)
         try tx.endTransfer(fixture.transfer, outcome: "complete", at: clock(10))
+        try fillSchema2(tx, fixture.device)
+    }
+
+    private static func fillSchema2(_ tx: Transaction, _ id: Int64) throws(JournalError) {
+        guard var device = try tx.device(id: id) else { return }
+        device.security = .encrypted
+        device.verification = .open(since: clock(3))
+        try tx.update(device)
+        let transfer = try tx.beginTransfer(device: id, at: clock(11), security: .authenticated)
+        try tx.endTransfer(transfer, outcome: "link-lost", endReason: "connection timeout", at: clock(12))
+        try tx.setBond(sampleBond(id))
+        try tx.appendLog(
+            DeviceLogEntry.Kind.allCases.map { DeviceLogEntry(device: id, kind: $0, at: clock(13), detail: "detail") }
+                + [DeviceLogEntry(device: id, kind: .disconnected, at: clock(14))])
+    }
+
+    /// What a record is printed as, without the fields that a later schema added and this record does not have.
+    private static func plain(_ record: some Any) -> String {
+        ["security", "verification", "endReason"].reduce("\(record)") { $0.replacing(", \($1): nil", with: "") }
     }
 
     /// All that the public operations tell of a journal.
     private static func digest(_ tx: Transaction) throws(JournalError) -> [String] {
         var lines: [String] = []
         let devices = try tx.devices()
-        lines += devices.map { "\($0)" }
+        lines += devices.map(plain)
         for device in devices {
-            lines += try tx.lastTransfers(device: device.id, limit: 9).map { "\($0)" }
+            lines += try tx.lastTransfers(device: device.id, limit: 9).map(plain)
             lines += try tx.clockEpochs(device: device.id).map { "\($0)" }
             if let frame = try tx.lastFrame(device: device.id) { lines.append("\(frame)") }
         }
+        for bond in try tx.bonds() {
+            let keys = bond.longTermKeys + [bond.identityResolvingKey, bond.linkKey].compactMap(\.self)
+            lines.append("\(bond) \(bond.adapter) \(bond.address) \(keys.map(\.hex)) \(bond.bonded)")
+        }
+        for device in devices { lines += try tx.log(device: device.id, limit: 99).map { "\($0)" } }
         for act in try tx.acts(limit: 99) {
             // A set prints in an order of its own.
             var plain = act
@@ -151,7 +209,7 @@ struct MigrationTests {
     private static let goldenKey = KeySource.credential(Array("the key of the golden databases, no secret".utf8))
 
     /// With `VITALGATE_WRITE_GOLDEN=1` writes the database of the present schema: once, when a release is made.
-    @Test("The golden database of each release opens, and everything in it reads as it was written", arguments: [1])
+    @Test("The golden database of each release opens, and everything in it reads as it was written", arguments: [1, 2])
     func golden(schema: Int) async throws {
         let path = "\(Self.folder)/schema-\(schema).sqlite"
         if getenv("VITALGATE_WRITE_GOLDEN") != nil, schema == Migrations.supported {

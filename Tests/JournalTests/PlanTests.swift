@@ -10,7 +10,7 @@ struct PlanTests {
     /// Tables that grow with the readings: no query of the daily work may walk through one of them.
     private static let growing = [
         "frame", "act", "reading", "item", "dispatch", "dispatch_entry", "attempt", "tombstone", "suppressed", "transfer",
-        "claim", "audit",
+        "claim", "audit", "device_log",
         "name",
     ]
 
@@ -45,7 +45,7 @@ struct PlanTests {
                 // Connections are some thousands a year, and this is asked for only as the disk fills.
                 let isRare =
                     sql.hasPrefix("DELETE FROM transfer") || sql.contains("transfer WHERE ended IS NULL")
-                    || sql.contains("FROM transfer JOIN frame")
+                    || sql.contains("FROM transfer JOIN frame") || sql.contains("FROM device_log ORDER BY id LIMIT")
                 let isCount = allowed.contains(where: sql.contains) && step.contains("INDEX")
                 #expect(!isWalk || isCount || isBounded || isEnd || isPartial || isRare, "\(sql)\n\(plan)")
                 if sql.contains("INDEXED BY item_waiting") || sql.contains("GROUP BY") {
@@ -104,6 +104,15 @@ struct PlanTests {
         try tx.discardAttempt(99)
         _ = try tx.dropAttemptDetail(before: at(5), limit: 5)
         _ = try tx.dropTransfers(before: at(5), limit: 5)
+        try tx.setBond(sampleBond(1))
+        _ = try tx.bond(device: 1)
+        _ = try tx.bonds()
+        try tx.removeBond(device: 1)
+        _ = try tx.transfer(id: 1)
+        try tx.appendLog(
+            Array(repeating: DeviceLogEntry(device: 1, kind: .note, at: clock(1)), count: Transaction.deviceLogLimit + 1))
+        _ = try tx.log(device: 1, limit: 5)
+        _ = try tx.dropDeviceLog(limit: 5)
         _ = try tx.purgeCandidates(deliveredBefore: at(5), limit: 5)
         _ = try tx.channel("c")
         _ = try tx.heldChannels()

@@ -22,6 +22,8 @@ struct RecordsTests {
         changed.handleMap = [9, 8]
         changed.batteryPercent = 40
         changed.lastSeen = at(9)
+        changed.security = .encrypted
+        changed.verification = .open(since: clock(8))
         let wanted = changed
         try await journal.write { tx in try tx.update(wanted) }
         let found = try await journal.read { tx throws in
@@ -80,6 +82,24 @@ struct RecordsTests {
             #expect(try tx.undecodedFrames(after: good, limit: 9).isEmpty)
             #expect(try tx.frame(id: good)?.word == .sent)
             #expect(try tx.counts().undecoded == 1 && tx.counts().frames == 2)
+        }
+        await journal.close()
+    }
+
+    @Test("R2 a frame of a serial protocol keeps its format, as a frame and as a repeat", arguments: ["nonin-df13", ""])
+    func r2_vendorFrames(_ format: String) async throws {
+        let scratch = Scratch()
+        let journal = try await Journal.open(scratch.options())
+        try await journal.write { tx throws in
+            let fixture = try tx.fixture()
+            for bytes in [[], [2, 0, 0x0D], [UInt8](repeating: 1, count: 300)] as [[UInt8]] {
+                let frame = Frame(source: .vendor(format: format), bytes: bytes, received: clock(1))
+                let row = try tx.insertFrame(frame, device: fixture.device, transfer: fixture.transfer, word: .sent)
+                #expect(try tx.frame(id: row)?.frame == frame)
+                try tx.recordSuppressed(
+                    frame: row, device: fixture.device, identity: identity(bytes.count), act: nil, at: at(2))
+                #expect(try tx.suppressed(limit: 9).contains { $0.frame == frame })
+            }
         }
         await journal.close()
     }

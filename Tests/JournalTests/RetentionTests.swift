@@ -173,4 +173,80 @@ struct RetentionTests {
         }
         await journal.close()
     }
+
+    @Test("R9 a device's log keeps its newest entries, and no other device's are dropped for it")
+    func r9_logIsBounded() async throws {
+        let scratch = Scratch()
+        let journal = try await Journal.open(scratch.options())
+        let limit = Transaction.deviceLogLimit
+        let (noisy, quiet) = try await journal.write { tx throws in
+            (try tx.fixture(name: "noisy").device, try tx.fixture(name: "quiet").device)
+        }
+        @Sendable func entry(_ device: Int64, _ number: Int) -> DeviceLogEntry {
+            DeviceLogEntry(device: device, kind: .frame, at: clock(Int64(number)), detail: "\(number)")
+        }
+        try await journal.write { tx in try tx.appendLog((0..<3).map { entry(quiet, $0) }) }
+        // Two and a half logs, in batches of a link.
+        for start in stride(from: 0, to: limit * 5 / 2, by: 250) {
+            let batch = (start..<start + 250).map { entry(noisy, $0) }
+            try await journal.write { tx throws in
+                try tx.appendLog(batch)
+                #expect(try tx.integer("SELECT count(*) FROM device_log WHERE device = ?", [noisy]) ?? 0 <= limit)
+            }
+        }
+        try await journal.read { tx throws in
+            let kept = try tx.log(device: noisy, limit: limit * 2)
+            #expect(kept.map(\.detail) == (limit * 5 / 2 - limit..<limit * 5 / 2).map { "\($0)" })
+            #expect(try tx.log(device: noisy, limit: 2).map(\.detail) == kept.suffix(2).map(\.detail))
+            #expect(try tx.log(device: quiet, limit: 9) == (0..<3).map { entry(quiet, $0) })
+        }
+        // A single batch that is longer than a log.
+        try await journal.write { tx throws in
+            try tx.appendLog((0..<limit + 7).map { entry(quiet, $0) })
+            #expect(try tx.log(device: quiet, limit: limit * 2).first?.detail == "7")
+        }
+        await journal.close()
+    }
+
+    @Test("An entry's time is told from the beginning of its link, and only within one")
+    func timesInLink() {
+        func entry(_ kind: DeviceLogEntry.Kind, _ milliseconds: Int64, boot: String = "boot-1") -> DeviceLogEntry {
+            DeviceLogEntry(device: 1, kind: kind, at: clock(milliseconds, boot: boot))
+        }
+        func times(_ entries: DeviceLogEntry...) -> [Int64?] {
+            DeviceLogEntry.timesInLink(of: entries).map { $0?.milliseconds }
+        }
+        #expect(
+            times(
+                entry(.frame, 1), entry(.disconnected, 2), entry(.found, 5), entry(.connecting, 10), entry(.connected, 14),
+                entry(.disconnected, 900), entry(.found, 950), entry(.connected, 1_000), entry(.frame, 1_250))
+                == [nil, nil, nil, 0, 4, 890, nil, 0, 250])
+        // An attempt that failed, and a restart in the middle of a link.
+        #expect(times(entry(.connecting, 10), entry(.connecting, 40), entry(.connected, 50)) == [0, 0, 10])
+        #expect(
+            times(entry(.connected, 10), entry(.found, 3, boot: "boot-2"), entry(.connected, 4, boot: "boot-2")) == [0, nil, 0])
+        #expect(times() == [])
+    }
+
+    @Test("R9 as the disk fills the oldest entries of the logs go, a piece at a time")
+    func r9_logsAreDropped() async throws {
+        let scratch = Scratch()
+        let journal = try await Journal.open(scratch.options())
+        try await journal.write { tx throws in
+            let (first, second) = (try tx.fixture(name: "a").device, try tx.fixture(name: "b").device)
+            let kinds = DeviceLogEntry.Kind.allCases
+            try tx.appendLog(kinds.map { DeviceLogEntry(device: first, kind: $0, at: clock(1)) })
+            try tx.appendLog(kinds.map { DeviceLogEntry(device: second, kind: $0, at: clock(2, boot: "boot-2")) })
+            #expect(try tx.log(device: first, limit: 99).map(\.kind) == kinds)
+            #expect(try tx.dropDeviceLog(limit: kinds.count + 1) == kinds.count + 1)
+            #expect(try tx.log(device: first, limit: 99) == [])
+            let left = try tx.log(device: second, limit: 99)
+            #expect(left.map(\.kind) == Array(kinds.dropFirst()))
+            #expect(left.allSatisfy { $0.boot.rawValue == "boot-2" && $0.monotonic.milliseconds == 2 && $0.detail == nil })
+            #expect(try tx.dropDeviceLog(limit: 1_000) == kinds.count - 1)
+            #expect(try tx.dropDeviceLog(limit: 1_000) == 0)
+            #expect(try tx.devices().count == 2)
+        }
+        await journal.close()
+    }
 }

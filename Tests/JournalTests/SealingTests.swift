@@ -32,6 +32,12 @@ struct SealingTests {
         let text = markers.word("text")
         let boot = markers.word("boot")
         let frameBytes = Array(markers.word("bytes").utf8)
+        // 20 bytes of each are of chance, and each is as long as the kernel's record.
+        let longTermKey = markers.word("long term key of")
+        let bond = BondRecord(
+            device: 1, adapter: markers.word("adapter"), address: markers.word("address"),
+            longTermKeys: [Array(longTermKey.utf8)], identityResolvingKey: Array(markers.word("irk").utf8),
+            linkKey: Array(markers.word("lnkey").utf8), security: .authenticated, bonded: at(1))
         let journal = try await Journal.open(scratch.options())
         try await journal.write { tx throws in
             var device = try tx.addDevice(name: name, model: text, bearer: text, state: .verified, at: at(0))
@@ -70,6 +76,12 @@ struct SealingTests {
             try tx.raise(Condition(.quarantine, subject: name, since: at(1), reason: text))
             try tx.audit(at: at(1), actor: text, action: text, subject: name, detail: text)
             _ = try tx.claim(receiver: receiver, identifier: serial, reading: act.subject)
+            try tx.setBond(bond)
+            try tx.appendLog([DeviceLogEntry(device: device.id, kind: .note, at: clock(1, boot: boot), detail: text)])
+            device.verification = .open(since: clock(1, boot: boot))
+            try tx.update(device)
+            let next = try tx.beginTransfer(device: device.id, at: clock(4, boot: boot), security: .encrypted)
+            try tx.endTransfer(next, outcome: text, endReason: text, at: clock(5, boot: boot))
         }
         let log = contents(scratch.database + "-wal")
         await journal.close()

@@ -93,6 +93,15 @@ func sampleFrame(_ number: UInt8 = 1, _ milliseconds: Int64 = 0) -> Frame {
     Frame(source: .gatt(characteristic: 0x2A35, handle: 0x0010), bytes: [0x1E, 0x7F, number], received: clock(milliseconds))
 }
 
+/// A bond with a key of each kind.
+func sampleBond(_ device: Int64, seed: UInt8 = 1) -> BondRecord {
+    BondRecord(
+        device: device, adapter: "00:1B:DC:00:00:01", address: "C0:26:DA:00:00:02/public",
+        longTermKeys: [[UInt8](repeating: seed, count: 36), [UInt8](repeating: seed + 1, count: 36)],
+        identityResolvingKey: [UInt8](repeating: seed + 2, count: 23), linkKey: [UInt8](repeating: seed + 3, count: 25),
+        security: .encrypted, bonded: at(7))
+}
+
 func identity(_ number: Int, ordinal: Int = 0) -> ReadingIdentity {
     ReadingIdentity(base: (0..<32).map { UInt8(truncatingIfNeeded: number >> ($0 % 4 * 8)) ^ UInt8($0) }, ordinal: ordinal)
 }

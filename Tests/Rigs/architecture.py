@@ -24,7 +24,7 @@ PRODUCTS = {
 #: What the toolchain brings and every room may use.
 TOOLCHAIN = {"Swift", "Synchronization", "FoundationEssentials"}
 #: What touches the machine. Rooms that only hold values and decisions may not.
-MACHINE = {"Glibc", "Dispatch", "CLinux", "CCurl", "CSQLite", "CSystemd", "EventLoop"}
+MACHINE = {"Glibc", "Dispatch", "CLinux", "CBlueZ", "CCurl", "CSQLite", "CSystemd", "EventLoop"}
 PURE = {"ExactJSON", "Vitals", "Protocols", "Steward", "FHIR", "HTTPMessage", "Devices", "Destinations"}
 #: Debian's libraries that the binary may need at run time; everything else is linked in.
 LIBRARIES = {

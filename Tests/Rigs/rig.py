@@ -277,7 +277,9 @@ class Rig:
             text += ["[receiver.timeouts]", "connect_seconds = 2", "answer_seconds = 5", "total_seconds = 10", "settle_seconds = 0", ""]
         for name, entry in self.cuffs.items():
             text += ["[[device]]", f'name = "{name}"', f'model = "{entry["model"]}"', f'bearer = "socket:{entry["socket"]}"', ""]
-        return "\n".join(text) + self.extra
+        # A machine without a radio would tell so as a condition.
+        radio = "" if "[bluetooth]" in self.extra else "\n[bluetooth]\nenabled = false\n"
+        return "\n".join(text) + radio + self.extra
 
     def move_clock(self, offset_seconds, source, true_offset_seconds=None):
         """Writes the script that the hub's clock follows; the rigs' cuffs follow what it calls true."""

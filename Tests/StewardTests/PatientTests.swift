@@ -132,6 +132,74 @@ private func decide(
         #expect(decision == .test)
     }
 
+    @Test("R4 a device that needs a proof and has none: its readings wait")
+    func r4_neverProved() {
+        let time = at("2026-05-15T10:00:00")
+        #expect(decide(time, [anna], verification: .never) == .held(.unproved))
+        #expect(decide(.waitsForHubClock, [anna], verification: .never) == .held(.unproved))
+    }
+
+    @Test("R4 what was received before a verification began is a patient's as before: no test is made of it")
+    func r4_beforeVerification() {
+        let open = Verification.open(since: look("2026-05-20T10:00:00"))
+        let time = at("2026-05-15T10:00:00")
+        #expect(decide(time, received: "2026-05-20T09:59:59", [anna], verification: open) == .bound(anna))
+        #expect(decide(time, received: "2026-05-20T09:59:59", [], verification: open) == .held(.unassigned))
+    }
+
+    @Test("R4 where nothing tells when in a verification it came, a reading waits: a test never reaches a chart")
+    func r4_verificationOverARestart() {
+        let since = look("2026-05-20T10:00:00")
+        let ended = Verification.endedUnproved(from: since.wall, until: since.wall + .seconds(600))
+        var later = look("1970-01-01T00:01:00")
+        later.boot = BootID(rawValue: "next boot")
+        later.source = .unsynchronised
+        func decision(_ verification: Verification) -> PatientDecision {
+            decidePatient(
+                time: .waitsForHubClock, received: later, userIndex: nil, users: .single, assignments: [anna],
+                verification: verification, guest: .none)
+        }
+        #expect(decision(.open(since: since)) == .held(.unproved))
+        #expect(decision(ended) == .held(.unproved))
+        // Both clocks good: the wall tells, over the restart too.
+        later.source = .ntp
+        later.wall = since.wall + .seconds(60)
+        #expect(decision(.open(since: since)) == .test)
+        #expect(decision(ended) == .test)
+        later.wall = since.wall + .seconds(31 * 60)
+        #expect(decision(.open(since: since)) == .held(.unproved))
+    }
+
+    @Test("R4 a verification is over after 30 minutes, and counts for no longer than that")
+    func r4_verificationEnds() {
+        let since = look("2026-05-20T10:00:00")
+        func later(_ minutes: Int64) -> ClockReading {
+            var now = since
+            now.wall = since.wall + .seconds(minutes * 60)
+            now.monotonic = since.monotonic + .seconds(minutes * 60)
+            return now
+        }
+        #expect(!Verification.isOver(since: since, at: later(30)))
+        #expect(Verification.isOver(since: since, at: later(31)))
+        #expect(Verification.span(since: since, until: later(12)) == (since.wall, later(12).wall))
+        #expect(Verification.span(since: since, until: later(45)) == (since.wall, later(30).wall))
+
+        // The hub began in 1970 and knows the time by now: the span is told in that.
+        var began = since
+        began.wall = utc("1970-01-01T00:10:00")
+        began.source = .unsynchronised
+        #expect(Verification.span(since: began, until: later(45)) == (since.wall, later(30).wall))
+        #expect(Verification.isOver(since: began, at: later(31)))
+
+        // Another boot whose clock nothing vouches for: nobody knows.
+        var restarted = later(90)
+        restarted.boot = BootID(rawValue: "next boot")
+        restarted.source = .unsynchronised
+        #expect(!Verification.isOver(since: since, at: restarted))
+        restarted.source = .ntp
+        #expect(Verification.isOver(since: since, at: restarted))
+    }
+
     @Test("R4 guest mode: what was taken in its 15 minutes is the guest's, whenever it comes; before and after is not")
     func r4_guest() {
         let guest = GuestMode.open(since: look("2026-05-20T10:00:20"))

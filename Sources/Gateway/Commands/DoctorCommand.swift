@@ -27,6 +27,7 @@ struct DoctorCommand: AsyncParsableCommand {
                 checks.append(.init("configuration", .failed, error.what + " " + error.why, error.remedy))
                 configuration = nil
             }
+            checks += Checkup.bluetooth(configuration?.bluetooth ?? Configuration.Bluetooth())
             if let configuration {
                 checks += Checkup.storage(configuration)
                 checks.append(Checkup.key(configuration))
@@ -98,7 +99,7 @@ struct Checkup {
         ])
     }
 
-    /// The machine itself: kernel, clock, radio.
+    /// The machine itself: kernel and clock.
     static func machine() -> [Checkup] {
         var checks: [Checkup] = []
         var name = utsname()
@@ -112,18 +113,6 @@ struct Checkup {
                     "clock", .warning, "nothing vouches for the kernel's clock: readings are taken and do not leave",
                     "Start a time service (systemctl enable --now systemd-timesyncd), or declare the clock good: vitalgate clock declare."
                 ))
-        // AF_BLUETOOTH is 31 (bluetooth.h); a kernel without it cannot have an adapter either.
-        let radio = socket(31, Int32(SOCK_RAW.rawValue), 1)
-        if radio >= 0 {
-            close(radio)
-            checks.append(.init("radio", .ok, "the kernel speaks Bluetooth; this release does not use it yet"))
-        } else {
-            checks.append(
-                .init(
-                    "radio", .warning,
-                    "this kernel has no Bluetooth (\(String(cString: strerror(errno)))); this release does not use it yet"
-                ))
-        }
         return checks
     }
 

@@ -15,7 +15,7 @@ struct StatusCommand: AsyncParsableCommand {
 struct DevicesCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "devices", abstract: "The devices that the hub knows.",
-        subcommands: [List.self, Show.self, Add.self, Forget.self], defaultSubcommand: List.self)
+        subcommands: [List.self, Show.self, Add.self, Verify.self, Forget.self], defaultSubcommand: List.self)
 
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "All devices, a line each.")
@@ -32,10 +32,47 @@ struct DevicesCommand: AsyncParsableCommand {
     }
 
     struct Show: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "All that is known of one device.")
+        static let configuration = CommandConfiguration(
+            abstract: "All that is known of one device.",
+            discussion: """
+                With --log: what happened with it, the newest last, a line each: when, how long after the link's beginning by the \
+                hub's monotonic clock, what, and codes or reasons.
+                """)
         @Argument(help: "The device's name.") var device: String
+        @Flag(help: "What happened with it instead.") var log = false
+        @Option(help: "With --log: at most so many entries.") var limit = 200
         @OptionGroup var control: ControlOptions
-        func run() async throws { try await control.perform(.device(name: device)) }
+
+        func run() async throws {
+            guard log else {
+                try await control.perform(.device(name: device))
+                return
+            }
+            try await Output.ending {
+                let entries = try await control.client().perform(.deviceLog(name: device, limit: limit)).array ?? []
+                for entry in entries { Output.line(control.json ? entry.text : Self.line(entry)) }
+                if entries.isEmpty, !control.json { Output.line("none") }
+            }
+        }
+
+        /// `2026-01-31T08:00:00.250Z     +0.250 s  subscribed    2a35`.
+        private static func line(_ entry: JSON) -> String {
+            func padded(_ text: String, _ width: Int, left: Bool = false) -> String {
+                let space = String(repeating: " ", count: max(0, width - text.count))
+                return left ? space + text : text + space
+            }
+            // Widths: a time with milliseconds; ten minutes to the millisecond; the longest kind.
+            return [
+                padded(entry["at"]?.string ?? "-", 24),
+                padded(entry["linkMilliseconds"]?.integer.map { "+\(seconds($0)) s" } ?? "-", 10, left: true),
+                padded(entry["kind"]?.string ?? "-", 12), entry["detail"]?.string ?? "",
+            ].joined(separator: "  ").trimmingTrailingSpaces()
+        }
+
+        private static func seconds(_ milliseconds: Int) -> String {
+            let fraction = String(1_000 + milliseconds % 1_000).dropFirst()
+            return "\(milliseconds / 1_000).\(fraction)"
+        }
     }
 
     struct Add: AsyncParsableCommand {

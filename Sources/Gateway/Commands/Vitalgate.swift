@@ -14,12 +14,13 @@ public struct Vitalgate: AsyncParsableCommand {
             CommandGroup(
                 name: "Diagnosis:",
                 subcommands: [
-                    StatusCommand.self, DoctorCommand.self, DecodeCommand.self, ConvertCommand.self, ConfigCommand.self,
+                    StatusCommand.self, DoctorCommand.self, AdapterCommand.self, DecodeCommand.self, ConvertCommand.self,
+                    ConfigCommand.self,
                 ]),
             CommandGroup(
                 name: "Equipment and delivery:",
                 subcommands: [
-                    DevicesCommand.self, AssignCommand.self, ReturnCommand.self, ReadingsCommand.self, OutboxCommand.self,
+                    ScanCommand.self, PairCommand.self, DevicesCommand.self, AssignCommand.self, ReturnCommand.self, ReadingsCommand.self, OutboxCommand.self,
                     RefusalCommand.self, KeysCommand.self, ClockCommand.self, AuditCommand.self, BenchCommand.self,
                 ]),
         ])

@@ -11,6 +11,7 @@ public struct Configuration: Hashable, Sendable {
     public var keys = Keys.credential("vitalgate-key")
     public var storage = Storage()
     public var clock = Clock()
+    public var bluetooth = Bluetooth()
     public var programme = Programme()
     public var receivers: [Receiver] = []
     public var devices: [Device] = []
@@ -60,6 +61,14 @@ public struct Configuration: Hashable, Sendable {
         public var unsynchronisedMinutes = 15
         /// A script that moves the clock: see ``ScriptedClock``. For tests and the demo only.
         public var script: String?
+    }
+
+    /// The hub's own radio.
+    public struct Bluetooth: Hashable, Sendable {
+        /// The daemon owns the adapters; without, devices are reached on sockets only.
+        public var isEnabled = true
+        /// Which adapters, by address (`AA:BB:CC:DD:EE:FF`); empty: all.
+        public var adapters: [String] = []
     }
 
     /// What the care programme decided.

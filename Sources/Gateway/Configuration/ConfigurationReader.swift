@@ -77,6 +77,7 @@ struct ConfigurationReader {
         configuration.storage = storage(root.section("storage"))
         configuration.clock = clock(root.section("clock"))
         configuration.programme = programme(root.section("programme"))
+        configuration.bluetooth = bluetooth(root.section("bluetooth"))
         configuration.receivers = root.sections("receiver") { receiver($0) }
         let catalogue = loadedCatalogue(configuration.hub)
         configuration.devices = root.sections("device") { device($0, catalogue: catalogue) }
@@ -203,6 +204,25 @@ struct ConfigurationReader {
         return programme
     }
 
+    private func bluetooth(_ section: Section) -> Configuration.Bluetooth {
+        let standard = Configuration.Bluetooth()
+        let isEnabled = section.boolean("enabled") ?? standard.isEnabled
+        let adapters =
+            section.list("adapters", expected: "Bluetooth addresses such as \"00:00:5E:00:53:01\"") { value -> String? in
+                if case .string(let text) = value { Self.address(text) } else { nil }
+            } ?? standard.adapters
+        if Set(adapters).count != adapters.count {
+            section.reject("adapters", why: "an address stands there twice", remedy: "Write each once.")
+        }
+        if !isEnabled, !adapters.isEmpty {
+            section.warn(
+                "adapters", why: "Bluetooth is switched off, so none of them is used",
+                remedy: "Remove enabled = false, or the list.")
+        }
+        section.finish()
+        return Configuration.Bluetooth(isEnabled: isEnabled, adapters: adapters)
+    }
+
     private func log(_ section: Section) -> Configuration.Log {
         let standard = Configuration.Log()
         let log = Configuration.Log(
@@ -271,17 +291,23 @@ struct ConfigurationReader {
             }
             return .socket(path: String(bearer.dropFirst(7)))
         case (nil, let address?):
-            let fields = address.split(separator: ":", omittingEmptySubsequences: false)
-            guard fields.map(\.utf8.count) == [2, 2, 2, 2, 2, 2],
-                fields.allSatisfy({ $0.allSatisfy { $0.isASCII && $0.isHexDigit } })
-            else {
+            guard let address = Self.address(address) else {
                 section.reject(
                     "address", why: "no Bluetooth address",
                     remedy: "Write six bytes as hex digits, such as \"00:00:5e:00:53:01\".")
                 return nil
             }
-            return .address(address.uppercased())
+            return .address(address)
         }
+    }
+
+    /// A Bluetooth address in capitals; `nil` where the text is none.
+    private static func address(_ text: String) -> String? {
+        let fields = text.split(separator: ":", omittingEmptySubsequences: false)
+        guard fields.map(\.utf8.count) == [2, 2, 2, 2, 2, 2],
+            fields.allSatisfy({ $0.allSatisfy { $0.isASCII && $0.isHexDigit } })
+        else { return nil }
+        return text.uppercased()
     }
 
     // MARK: What the tables share

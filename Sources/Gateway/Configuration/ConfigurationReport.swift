@@ -42,6 +42,9 @@ extension Configuration {
                         ])
                     }),
             ]),
+            "bluetooth": .members([
+                "enabled": .bool(bluetooth.isEnabled), "adapters": .array(bluetooth.adapters.map { .string($0) }),
+            ]),
             "receivers": .array(receivers.map(\.json)),
             "devices": .array(
                 devices.map {
@@ -61,12 +64,20 @@ extension Configuration {
             "consent    absent: \(programme.absentConsent.rawValue)",
         ]
         lines += programme.bounds.map { "bound      \($0.name.rawValue) \($0.low) to \($0.high) \($0.unit.rawValue)" }
+        lines.append("bluetooth  \(bluetooth.description)")
         lines += receivers.map {
             "receiver   \($0.name): \($0.kind.rawValue) \($0.profile.rawValue) at \($0.base), \($0.authentication.description)"
         }
         lines += devices.map { "device     \($0.name): \($0.model.id) at \($0.bearer.description)" }
         if receivers.isEmpty { lines.append("receiver   none: readings are kept and wait") }
         return lines
+    }
+}
+
+extension Configuration.Bluetooth: CustomStringConvertible {
+    public var description: String {
+        guard isEnabled else { return "off: devices on sockets only" }
+        return adapters.isEmpty ? "every adapter" : adapters.joined(separator: ", ")
     }
 }
 

@@ -41,8 +41,11 @@ public struct Daemon: Sendable {
                 logger.note(.notice, "daemon ready", .version(Daemon.version))
             })
         try Directory.make(parentOf: configuration.hub.controlSocket, mode: 0o750)
-        let services: [any Service] = [
-            parts.courier, parts.roster, parts.clockWatch, parts.housekeeping,
+        var services: [any Service] = [parts.courier, parts.roster, parts.log]
+        if let radio = parts.radio { services.append(radio) }
+        if let technician = parts.technician { services.append(technician) }
+        services += [
+            parts.clockWatch, parts.housekeeping,
             Watchdog(notifier: notifier, loops: parts.loops, journal: parts.journal, logger: logger), control,
         ]
         let group = ServiceGroup(
@@ -66,6 +69,10 @@ struct DaemonParts {
     let journal: Journal
     let courier: Courier
     let roster: Roster
+    /// `nil` where the configuration says that the radio is off.
+    let radio: RadioService?
+    let technician: Technician?
+    let log: DeviceLog
     let operations: Operations
     let clockWatch: ClockWatch
     let housekeeping: Housekeeping
@@ -81,6 +88,8 @@ struct DaemonParts {
         let (receivers, receiverLoops) = try Self.receivers(configuration)
         let courier = Courier(journal: journal, receivers: receivers, clock: clock) { EventLog.note($0, logger) }
         let alarm = SpaceAlarm()
+        let log = DeviceLog(journal: journal, clock: clock, logger: logger)
+        let hearing = Hearing()
         let intake = Intake(
             journal: journal, catalogue: catalogue, clock: clock, zone: zone,
             settings: IntakeSettings(
@@ -90,6 +99,8 @@ struct DaemonParts {
                 channel: { courier.channel(of: $0, for: $1) }, confirmsBeforeCommit: faults == .confirmBeforeCommit)
         ) { event in
             EventLog.note(event, logger)
+            log.note(event)
+            hearing.hear(event)
             if event.isWork { courier.ring() }
             if case .commitRefused(_, _, isFull: true) = event { alarm.ring() }
         }
@@ -97,6 +108,23 @@ struct DaemonParts {
         let roster = Roster(
             journal: journal, intake: intake, catalogue: catalogue, loop: radio, gate: gate, logger: logger)
         try await Self.prepare(journal, configuration: configuration, clock: clock)
+        if configuration.bluetooth.isEnabled {
+            let adapters = Radio(loop: radio, adapters: Set(configuration.bluetooth.adapters)) { clock.now().monotonic }
+            let technician = Technician(
+                journal: journal, radio: adapters, desk: intake.desk, catalogue: catalogue, clock: clock, courier: courier,
+                hearing: hearing, logger: logger)
+            self.technician = technician
+            self.radio = RadioService(
+                radio: adapters, journal: journal, intake: intake, catalogue: catalogue, gate: gate, technician: technician,
+                keeper: AdapterGuard(
+                    radio: adapters, wanted: configuration.bluetooth.adapters, journal: journal, clock: clock,
+                    files: try EventLoop.made("vg-adapter"), logger: logger),
+                log: log, clock: clock, logger: logger)
+        } else {
+            self.technician = nil
+            self.radio = nil
+        }
+        self.log = log
         if let count = try? await intake.desk.decodeAgain(), count > 0 {
             logger.note(.notice, "stored frames decoded by this release", .count(count))
         }
@@ -109,8 +137,8 @@ struct DaemonParts {
         housekeeping = Housekeeping(
             journal: journal, storage: configuration.storage, gate: gate, alarm: alarm, clock: clock, logger: logger)
         operations = Operations(
-            journal: journal, courier: courier, desk: intake.desk, roster: roster, alarm: alarm, catalogue: catalogue,
-            clock: clock, zone: zone)
+            journal: journal, courier: courier, desk: intake.desk, roster: roster, radio: self.radio,
+            technician: self.technician, log: log, alarm: alarm, catalogue: catalogue, clock: clock, zone: zone)
         loops = [radio] + receiverLoops
     }
 

@@ -9,6 +9,10 @@ enum EventLog {
         switch event {
         case .connected(let device): logger.note(.info, "device connected", .device(device))
         case .enrolled(let device): logger.note(.notice, "device enrolled", .device(device))
+        case .identified(let device): logger.note(.debug, "device identified", .device(device))
+        case .subscribed(let device, let characteristic):
+            logger.note(.debug, "device subscribed", .device(device), .reason(characteristic))
+        case .frame(let device, let bytes): logger.note(.debug, "frame received", .device(device), .bytes(bytes))
         case .committed(let device, let subject, let state, let took):
             logger.note(
                 .info, "frame committed", .device(device), .reading(subject), .state(state.name),
@@ -23,6 +27,7 @@ enum EventLog {
                 .info, "device clock read", .device(device),
                 .reason(ahead.map { "hub ahead by \($0.milliseconds / 1000) s" } ?? "unset"))
         case .clockSet(let device): logger.note(.info, "device clock set", .device(device))
+        case .battery(let device, let percent): logger.note(.debug, "device battery", .device(device), .count(percent))
         case .note(let device, let text): logger.note(.debug, "device note", .device(device), .reason(text))
         case .ended(let device, let readings, let reason):
             logger.note(.info, "device disconnected", .device(device), .count(readings), .reason(reason))

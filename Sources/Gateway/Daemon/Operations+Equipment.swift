@@ -82,6 +82,9 @@ extension Operations {
                     "firmware": identity.firmwareRevision.map { .string($0) },
                     "systemID": identity.systemID.map { .string($0.hex) }, "address": identity.address.map { .string($0) },
                 ]))
+            json = json.setting("security", to: device.security.map { .string($0.rawValue) } ?? .null)
+            json = json.setting("bonded", to: .bool(try tx.bond(device: device.id) != nil))
+            if let verification = device.verification { json = json.setting("verification", to: verification.json) }
             json = json.setting("assignments", to: .array(try tx.assignments(device: device.id).map(\.json)))
             json = json.setting(
                 "clockEpochs",
@@ -101,17 +104,34 @@ extension Operations {
                             .members([
                                 "began": .string("\(transfer.began.wall)"), "ended": transfer.ended.map { .string("\($0.wall)") },
                                 "outcome": transfer.outcome.map { .string($0) },
+                                "endReason": transfer.endReason.map { .string($0) },
+                                "security": transfer.security.map { .string($0.rawValue) },
                             ])
                         })))
+        }
+    }
+
+    /// What happened with a device, the newest last.
+    func deviceLog(_ name: String, _ limit: Int) async throws(JournalError) -> Result<JSON, OperationError> {
+        try await journal.read { tx in
+            guard let device = try tx.device(named: name) else { return .failure(missing("device", name)) }
+            let entries = try tx.log(device: device.id, limit: limit)
+            return .success(
+                .array(
+                    zip(entries, DeviceLogEntry.timesInLink(of: entries)).map { entry, time in
+                        .members([
+                            "at": .string("\(entry.wall)"), "monotonicMilliseconds": .integer(entry.monotonic.milliseconds),
+                            "boot": .string(entry.boot.rawValue), "linkMilliseconds": time.map { .integer($0.milliseconds) },
+                            "kind": .string(entry.kind.rawValue), "detail": entry.detail.map { .string($0) },
+                        ])
+                    }))
         }
     }
 
     func add(
         _ name: String, _ model: String, _ bearer: String, _ actor: String
     ) async throws(JournalError) -> Result<JSON, OperationError> {
-        guard name.utf8.count <= 40,
-            name.utf8.allSatisfy({ (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) || $0 == 0x2D })
-        else {
+        guard DeviceRecord.isName(name) else {
             return .failure(
                 refusal("The device was not added.", "\"\(name)\" is no name for one.", "Use a-z, 0-9 and dashes, 40 at most."))
         }
@@ -139,6 +159,7 @@ extension Operations {
                 refusal("The device was not added.", "There is one named \"\(name)\" already.", "Choose another name."))
         }
         roster.ring()
+        radio?.ring()
         return .success(["id": .integer(added.id), "name": .string(name), "state": .string(added.state.rawValue)])
     }
 
@@ -189,10 +210,12 @@ extension Operations {
         }
     }
 
+    /// - Parameter forgets: the bond goes too, and what was kept with it: the device would have to be paired again.
     func giveBack(
-        _ name: String, abandon: String?, _ actor: String
+        _ name: String, abandon: String?, forgets: Bool = false, _ actor: String
     ) async throws(JournalError) -> Result<JSON, OperationError> {
-        let now = clock.now().wall
+        let look = clock.now()
+        let now = look.wall
         let result = try await journal.write { tx -> Result<JSON, OperationError> in
             guard var device = try tx.device(named: name) else { return .failure(missing("device", name)) }
             let open = try tx.openItems(device: device.id)
@@ -204,7 +227,12 @@ extension Operations {
                             "Wait until they are delivered (`vitalgate outbox list`), or add --abandon REASON: they stay on the hub.",
                         exitCode: 75))
             }
+            if let ended = try tx.endVerificationUnproved(device: device.id, at: look) { device = ended }
             device.state = .returned
+            if forgets {
+                device.handleMap = nil
+                try tx.removeBond(device: device.id)
+            }
             try tx.update(device)
             for assignment in try tx.assignments(device: device.id) where assignment.until.map({ now < $0 }) ?? true {
                 try tx.endAssignment(id: assignment.id, at: now)
@@ -213,6 +241,7 @@ extension Operations {
             return .success(["name": .string(name), "state": .string(device.state.rawValue), "open": .integer(open)])
         }
         roster.ring()
+        radio?.ring()
         return result
     }
 
@@ -260,6 +289,17 @@ extension Assignment {
                     ])
                 }),
         ])
+    }
+}
+
+extension DeviceVerification {
+    var json: JSON {
+        switch self {
+        case .open(let since): ["state": "open", "since": .string("\(since.wall)")]
+        case .proved(let at): ["state": "proved", "at": .string("\(at)")]
+        case .endedUnproved(let from, let until):
+            ["state": "ended-unproved", "since": .string("\(from)"), "until": .string("\(until)")]
+        }
     }
 }
 

@@ -49,6 +49,12 @@ extension Operations {
                             "received": frame.frame.received.json, "word": .string(frame.word.rawValue),
                         ])
                     },
+                    "link": try tx.transfer(id: act.transfer).map { transfer in
+                        .members([
+                            "began": .string("\(transfer.began.wall)"),
+                            "security": transfer.security.map { .string($0.rawValue) },
+                        ])
+                    },
                     "decoded": act.measurement.json(),
                     "decisions": .members([
                         "state": .string(act.state.name), "reason": act.state.holdReason.map { .string($0.rawValue) },

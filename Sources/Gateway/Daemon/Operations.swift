@@ -13,6 +13,10 @@ struct Operations: HubOperations {
     let courier: Courier
     let desk: Desk
     let roster: Roster
+    /// `nil` where the radio is off.
+    let radio: RadioService?
+    let technician: Technician?
+    let log: DeviceLog
     let alarm: SpaceAlarm
     let catalogue: DeviceCatalogue
     let clock: any Vitals.Clock
@@ -35,10 +39,11 @@ struct Operations: HubOperations {
         case .status: return .success(try await status())
         case .devices: return .success(try await devices())
         case .device(let name): return try await device(name)
+        case .deviceLog(let name, let limit): return try await deviceLog(name, limit)
         case .addDevice(let name, let model, let bearer): return try await add(name, model, bearer, actor)
         case .assign(let assign): return try await self.assign(assign, actor)
         case .returnDevice(let name, let abandon): return try await giveBack(name, abandon: abandon, actor)
-        case .forgetDevice(let name): return try await giveBack(name, abandon: "forgotten", actor)
+        case .forgetDevice(let name): return try await giveBack(name, abandon: "forgotten", forgets: true, actor)
         case .readings(let limit, let state): return .success(try await readings(limit: limit, state: state))
         case .reading(let id): return try await story(id)
         case .assignReading(let id, let patient, let recipients, let at, let reason):
@@ -66,6 +71,13 @@ struct Operations: HubOperations {
         case .rotateKeys: return try await rotateKeys(actor)
         case .wipeKeys(let confirm): return try await wipe(confirm)
         case .audit(let limit): return .success(try await audit(limit))
+        case .beginScan(let seconds): return await beginScan(seconds, actor)
+        case .beginPairing(let pairing): return await beginPairing(pairing, actor)
+        case .beginVerification(let name, let seconds): return try await beginVerification(name, seconds, actor)
+        case .procedure(let id, let after): return await procedure(id, after: after)
+        case .answerProcedure(let id, let text): return await answerProcedure(id, text)
+        case .cancelProcedure(let id): return await cancelProcedure(id)
+        case .resetAdapter: return await resetAdapter()
         }
     }
 

@@ -84,7 +84,7 @@ final class Roster: Service {
                 logger.note(.error, "device has no model in the catalogue", .device(id))
                 return
             }
-            if let bearer = try? await ATTSocketBearer.connect(socketPath: path, loop: loop) {
+            if let bearer = try? await SocketBearer.connect(socketPath: path, loop: loop) {
                 do throws(JournalError) {
                     let outcome = try await intake.run(bearer, device: device, model: model)
                     let isWell = !outcome.isWithoutReading || outcome.reason == .quiet || outcome.reason == .peerEnded
@@ -104,19 +104,32 @@ final class Roster: Service {
 final class IntakeGate: Sendable {
     private struct State {
         var isOpen = true
+        var changed: @Sendable () -> Void = {}
         var waiters: [CheckedContinuation<Void, Never>] = []
     }
     private let state = Mutex(State())
 
-    func close() { state.withLock { $0.isOpen = false } }
+    var isOpen: Bool { state.withLock(\.isOpen) }
+
+    /// Called when it was opened or closed.
+    func observe(_ changed: @escaping @Sendable () -> Void) { state.withLock { $0.changed = changed } }
+
+    func close() {
+        let changed = state.withLock { state in
+            state.isOpen = false
+            return state.changed
+        }
+        changed()
+    }
 
     func open() {
-        let waiters = state.withLock { state in
+        let (waiters, changed) = state.withLock { state in
             state.isOpen = true
             defer { state.waiters.removeAll() }
-            return state.waiters
+            return (state.waiters, state.changed)
         }
         for waiter in waiters { waiter.resume() }
+        changed()
     }
 
     /// Returns at once while open; a cancelled task returns too.

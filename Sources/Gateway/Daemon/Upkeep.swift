@@ -226,7 +226,9 @@ struct Housekeeping: Service {
     ) async throws(JournalError) -> [StoragePressure.Action] {
         switch action {
         case .purgeDelivered: if now.isSynchronised { try await purge(at: now) }
-        case .dropLogs: _ = try await journal.write { tx in try tx.dropTransfers(before: now.wall, limit: 1_000) }
+        case .dropLogs:
+            _ = try await journal.write { tx in try tx.dropDeviceLog(limit: 1_000) }
+            _ = try await journal.write { tx in try tx.dropTransfers(before: now.wall, limit: 1_000) }
         case .dropAttemptDetail: _ = try await journal.write { tx in try tx.dropAttemptDetail(before: now.wall, limit: 1_000) }
         case .releaseBallast: try await journal.releaseReserve()
         case .restoreBallast: return pressure.ballastRestored(await journal.restoreReserve() == .held, freeBytes: free)

@@ -136,6 +136,8 @@ final class Demo {
             [clock]
             declared = true
 
+            [bluetooth]
+            enabled = false
             [log]
             format = "json"
 

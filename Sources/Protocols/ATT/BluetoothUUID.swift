@@ -18,6 +18,11 @@ public enum BluetoothUUID: Hashable, Sendable {
         }
     }
 
+    /// A 16- or 32-bit assigned number.
+    public init(assigned number: UInt32) {
+        self.init(high: UInt64(number) << 32 | Self.baseHigh, low: Self.baseLow)
+    }
+
     /// Two or sixteen octets in the order of the air, least significant first; `nil` for any other count.
     public init?(littleEndian bytes: some Collection<UInt8>) {
         switch bytes.count {
@@ -55,6 +60,15 @@ public enum BluetoothUUID: Hashable, Sendable {
         case .long(let high, let low):
             (0..<8).map { UInt8(truncatingIfNeeded: low >> ($0 * 8)) }
                 + (0..<8).map { UInt8(truncatingIfNeeded: high >> ($0 * 8)) }
+        }
+    }
+
+    /// Sixteen octets, least significant first, of the short form too.
+    public var fullLittleEndian: [UInt8] {
+        switch self {
+        case .short(let number):
+            BluetoothUUID.long(high: UInt64(number) << 32 | Self.baseHigh, low: Self.baseLow).littleEndian
+        case .long: littleEndian
         }
     }
 

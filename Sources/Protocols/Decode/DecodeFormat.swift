@@ -44,6 +44,10 @@ public enum DecodeFormat {
         gatt(UniqueDeviceIdentifier.self, "unique device identifier"),
         gatt(UserControlPoint.self, "user control point, requests and answers"),
         gatt(DateOfBirth.self, "date of birth"),
+        nonin(.df13, "Nonin data format 13, a spot-check with its time, live or from memory"),
+        nonin(.df8, "Nonin data format 8, a sample of a stream, four bytes once a second"),
+        nonin(.df7, "Nonin data format 7, a packet of 25 frames with a 16-bit waveform"),
+        nonin(.df2, "Nonin data format 2, a packet of 25 frames with an 8-bit waveform"),
         Entry(name: "sfloat-le", summary: "SFLOAT-Type, 16 bits, little-endian (GATT)") { bytes throws(DecodeError) in
             try sfloat(bytes) { reader throws(DecodeError) in try reader.u16("SFLOAT") }
         },
@@ -56,6 +60,9 @@ public enum DecodeFormat {
         },
         Entry(name: "float-be", summary: "FLOAT-Type, 32 bits, big-endian (ISO/IEEE 11073-20601)") { bytes throws(DecodeError) in
             try float(bytes) { reader throws(DecodeError) in try reader.u32BigEndian("FLOAT") }
+        },
+        Entry(name: "gap:advertising", summary: "advertising data, scan response or inquiry response") {
+            bytes throws(DecodeError) in AdvertisingData(parsing: bytes).json
         },
     ]
 
@@ -109,6 +116,16 @@ public enum DecodeFormat {
                 "kind": "device-information", "field": .string(what), "text": text.isEmpty ? nil : .string(text.text),
                 "warnings": [],
             ]
+        }
+    }
+
+    private static func nonin(_ format: NoninDataFormat, _ summary: String) -> Entry {
+        Entry(name: format.source.format, summary: summary) { bytes throws(DecodeError) in
+            switch format {
+            case .df13: try NoninSpotCheck(decoding: bytes).json
+            case .df8: try NoninSample(decoding: bytes).json
+            case .df2, .df7: try NoninWaveform(decoding: bytes, format: format).json
+            }
         }
     }
 

@@ -8,6 +8,7 @@ public enum FrameDecoder {
     public static func measurement(_ source: Frame.Source, _ bytes: [UInt8]) throws(DecodeError) -> Measurement? {
         switch source {
         case .gatt(let characteristic, _): try measurement(characteristic: characteristic, bytes)
+        case .vendor(let format): try NoninDataFormat(name: format)?.measurement(bytes)
         }
     }
 

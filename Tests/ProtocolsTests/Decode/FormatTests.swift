@@ -12,7 +12,9 @@ struct FormatTests {
                 "2a35", "2a36", "2a5e", "2a5f", "2a60", "2a49", "2a9d", "2a9c", "2a1c", "2a18", "2a2b", "2a08", "2a19", "2a52",
                 "2a9f",
                 "2a85", "2b36", "2b34", "2a34", "2a23", "2a24", "2a25", "2a26", "2a27", "2a28", "2a29", "2a2a", "2bff", "2a50",
-            ].map { "gatt:" + $0 } + ["sfloat-le", "sfloat-be", "float-le", "float-be"]
+            ].map { "gatt:" + $0 } + [13, 8, 7, 2].map { "vendor:nonin-df\($0)" } + [
+                "sfloat-le", "sfloat-be", "float-le", "float-be", "gap:advertising",
+            ]
         let names = DecodeFormat.all.map(\.name)
         #expect(Set(names).isSuperset(of: promised))
         #expect(Set(names).count == names.count)
@@ -81,6 +83,22 @@ struct FormatTests {
                 + #"{"name":"diastolic","mdc":150022,"value":80,"unit":"mm[Hg]","special":null},"#
                 + #"{"name":"mean","mdc":150023,"value":null,"unit":"mm[Hg]","special":"nan"},"#
                 + #"{"name":"pulseRate","mdc":149546,"value":72,"unit":"/min","special":null}]}"#)
+    }
+
+    @Test("Advertising data, byte for byte; what cannot be read is a warning")
+    func advertisingText() throws {
+        let hex = "020106050310180f18050942502d3103198103020af404ff0e020104160f1864"
+        let json = try DecodeFormat.decode(format: "gap:advertising", bytes: bytes(hex))
+        #expect(
+            json.text
+                == #"{"kind":"advertising","flags":6,"discoverable":true,"localName":"BP-1","localNameComplete":true,"#
+                + #""services":["1810","180f"],"solicitedServices":[],"appearance":897,"txPower":-12,"#
+                + #""manufacturerData":[{"company":526,"bytes":"01"}],"serviceData":[{"service":"180f","bytes":"64"}],"#
+                + #""classOfDevice":null,"deviceID":null,"malformed":false,"warnings":[]}"#)
+        let cut = try DecodeFormat.decode(format: "gap:advertising", bytes: bytes("0910010095013412 0201 05ff"))
+        #expect(cut["deviceID"]?["vendor"]?.integer == 0x0195)
+        #expect(cut["malformed"]?.bool == true)
+        #expect(cut["warnings"]?.array?.count == 1)
     }
 
     @Test("No bytes at all trap a decoder, and none gives JSON that is none")

@@ -6,7 +6,9 @@ import Vitals
 ///
 /// `Fuzz/fuzz.sh` compiles this file too. A broken promise ends in a trap, which is what the fuzzer looks for.
 enum FuzzTarget: String, CaseIterable {
-    case numbers, measurements, control, records, formats, json, att
+    case numbers, measurements, control, records, formats, json, att, nonin, sdp
+    case managementEvent = "management-event"
+    case advertisingData = "advertising-data"
 
     func run(_ input: [UInt8]) {
         switch self {
@@ -17,6 +19,10 @@ enum FuzzTarget: String, CaseIterable {
         case .formats: Self.formats(input)
         case .json: Self.json(input)
         case .att: Self.att(input)
+        case .sdp: Self.sdp(input)
+        case .managementEvent: Self.managementEvent(input)
+        case .advertisingData: Self.advertisingData(input)
+        case .nonin: Self.nonin(input)
         }
     }
 
@@ -123,5 +129,88 @@ enum FuzzTarget: String, CaseIterable {
     private static func att(_ input: [UInt8]) {
         guard let pdu = try? ATTPDU(decoding: input) else { return }
         precondition((try? ATTPDU(decoding: pdu.bytes)) == pdu)
+    }
+
+    /// As a PDU, as an element, and as answers to a lookup, each behind a byte of length.
+    private static func sdp(_ input: [UInt8]) {
+        if let pdu = try? SDPPDU(decoding: input) { precondition((try? SDPPDU(decoding: pdu.bytes)) == pdu) }
+        if let element = try? SDPDataElement(decoding: input) {
+            precondition((try? SDPDataElement(decoding: element.bytes)) == element)
+        }
+        var lookup = SDPSerialPortLookup()
+        _ = lookup.start()
+        var rest = input[...]
+        while let length = rest.popFirst() {
+            let step = lookup.receive(Array(rest.prefix(Int(length))))
+            rest = rest.dropFirst(Int(length))
+            if case .found(let channel, _) = step { precondition((1...30).contains(channel)) }
+            guard case .send(let pdu) = step else { break }
+            precondition((try? SDPPDU(decoding: pdu)) != nil)
+        }
+    }
+
+    private static func managementEvent(_ input: [UInt8]) {
+        if let command = try? ManagementCommand(decoding: input) { precondition(command.bytes == input) }
+        let parameters = Array(input.dropFirst(6))
+        _ = try? ManagementReply.indexList(parameters: parameters)
+        _ = try? ManagementReply.connections(parameters: parameters)
+        if let info = try? ControllerInfo(decoding: parameters) {
+            precondition(info.bytes.count == ControllerInfo.byteCount)
+        }
+        do throws(ManagementError) {
+            let event = try ManagementEvent(decoding: input)
+            precondition((try? ManagementEvent(decoding: event.bytes)) == event)
+            if case .deviceFound(_, _, _, _, let data) = event { advertisingData(data) }
+        } catch {
+            precondition(error.offset <= input.count)
+        }
+    }
+
+    private static func advertisingData(_ input: [UInt8]) {
+        let data = AdvertisingData(parsing: input)
+        // Of two bytes or more each.
+        precondition(data.services.count + data.solicitedServices.count <= input.count / 2)
+        precondition(Set(data.services).count == data.services.count)
+        precondition(data.manufacturerData.reduce(0) { $0 + $1.bytes.count } <= input.count)
+        precondition(data.serviceData.reduce(0) { $0 + $1.bytes.count } <= input.count)
+    }
+
+    /// The first byte selects the format of a serial stream and where it is cut in two.
+    private static func nonin(_ input: [UInt8]) {
+        guard let selector = input.first else { return }
+        let format = NoninDataFormat.allCases[Int(selector) % NoninDataFormat.allCases.count]
+        let bytes = input.dropFirst()
+        var whole = NoninStream(format: format)
+        let items = whole.append(bytes)
+        var cut = NoninStream(format: format)
+        let first = cut.append(bytes.prefix(Int(selector) / NoninDataFormat.allCases.count))
+        precondition(first + cut.append(bytes.dropFirst(Int(selector) / NoninDataFormat.allCases.count)) == items)
+        precondition(cut == whole)
+        for item in items {
+            switch item {
+            case .frame(let frame): frameOfNonin(frame, format)
+            case .reply(let reply): precondition((try? NoninReply(decoding: reply.encoded)) == reply)
+            case .damaged(let frame): precondition((try? format.measurement(frame)) == nil)
+            }
+        }
+        frameOfNonin(Array(bytes), format)
+        if let command = try? NoninCommand(decoding: Array(bytes)) { precondition(command.encoded == Array(bytes)) }
+        if let reply = try? NoninReply(decoding: Array(bytes)) { precondition(reply.encoded == Array(bytes)) }
+    }
+
+    private static func frameOfNonin(_ bytes: [UInt8], _ format: NoninDataFormat) {
+        do throws(DecodeError) {
+            let measurement = try format.measurement(bytes)
+            _ = measurement.json().bytes
+            let encoded =
+                switch format {
+                case .df13: try NoninSpotCheck(decoding: bytes).encoded
+                case .df8: try NoninSample(decoding: bytes).encoded
+                case .df2, .df7: try NoninWaveform(decoding: bytes, format: format).encoded
+                }
+            precondition(encoded == bytes)
+        } catch {
+            precondition(error.bytes == bytes && error.offset <= bytes.count)
+        }
     }
 }

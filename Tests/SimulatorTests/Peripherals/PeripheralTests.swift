@@ -57,7 +57,7 @@ import Vitals
         var handleMap: [UInt8]?
         let model = scenario.kind == .cuff ? cuff : oximeter
         while !isOver.withLock({ $0 }) {
-            guard let bearer = try? await ATTSocketBearer.connect(socketPath: path, loop: loop) else {
+            guard let bearer = try? await SocketBearer.connect(socketPath: path, loop: loop) else {
                 try await Task.sleep(for: .milliseconds(2))
                 continue
             }
@@ -188,7 +188,7 @@ import Vitals
         for refuses in [true, true, false] {
             let pair = try SessionShell.socketPair()
             async let serving: Void = device.serve(descriptor: pair.device)
-            let bearer = try await ATTSocketBearer(descriptor: pair.hub, loop: loop)
+            let bearer = try await SocketBearer(descriptor: pair.hub, loop: loop)
             let link = await SessionShell(refuses: refuses).run(DeviceSession(model: Self.cuff, facts: facts), on: bearer)
             try await serving
             seen.append(link.results)
@@ -251,14 +251,14 @@ import Vitals
     }
 }
 
-@Suite struct ATTSocketBearerTests {
+@Suite struct SocketBearerTests {
     @Test("PDUs keep their bounds and order, a closed peer ends the stream, and sending then is an error")
     func boundsAndEnd() async throws {
         let loop = try EventLoop(name: "test")
         defer { loop.stop() }
         let pair = try SessionShell.socketPair()
-        let hub = try await ATTSocketBearer(descriptor: pair.hub, loop: loop)
-        let device = try await ATTSocketBearer(descriptor: pair.device, loop: loop)
+        let hub = try await SocketBearer(descriptor: pair.hub, loop: loop)
+        let device = try await SocketBearer(descriptor: pair.device, loop: loop)
         for length in 1...200 { try await hub.send([UInt8](repeating: UInt8(length), count: length)) }
         var lengths: [Int] = []
         for await pdu in device.incoming {
@@ -277,7 +277,7 @@ import Vitals
         let loop = try EventLoop(name: "test")
         defer { loop.stop() }
         let pair = try SessionShell.socketPair()
-        let hub = try await ATTSocketBearer(descriptor: pair.hub, loop: loop)
+        let hub = try await SocketBearer(descriptor: pair.hub, loop: loop)
         // More than the kernel's buffer of a Unix socket holds.
         let count = 2_000
         async let sending: Void = {
@@ -302,10 +302,10 @@ import Vitals
         let loop = try EventLoop(name: "test")
         defer { loop.stop() }
         await #expect(throws: BearerError.system(call: "connect", code: ENOENT)) {
-            try await ATTSocketBearer.connect(socketPath: "/tmp/vg-nobody.socket", loop: loop)
+            try await SocketBearer.connect(socketPath: "/tmp/vg-nobody.socket", loop: loop)
         }
         await #expect(throws: BearerError.pathTooLong) {
-            try await ATTSocketBearer.connect(socketPath: String(repeating: "x", count: 200), loop: loop)
+            try await SocketBearer.connect(socketPath: String(repeating: "x", count: 200), loop: loop)
         }
     }
 }

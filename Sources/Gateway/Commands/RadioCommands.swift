@@ -1,0 +1,125 @@
+import ArgumentParser
+import EventLoop
+import ExactJSON
+import HubAPI
+
+// What a technician does with the radio: each command begins a procedure of the daemon and shows its steps as they come.
+
+struct ScanCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "scan", abstract: "Look around: which devices advertise, and which entry of the catalogue fits them.",
+        discussion: "A device that is not in its pairing mode, or asleep, is not heard. With --json: one object for each device.")
+    @Option(help: "How long to look, 1 to 300.") var seconds = 10
+    @OptionGroup var control: ControlOptions
+
+    func run() async throws {
+        try await Output.ending {
+            try await ProcedureFollower(client: try control.client(), json: control.json, isScan: true)
+                .follow(.beginScan(seconds: seconds))
+        }
+    }
+}
+
+struct PairCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "pair", abstract: "Pair with a device: find it, pair, read who it is, set its clock.",
+        discussion: """
+            The only time at which the hub pairs, and only with this device. It asks for what the device shows. Afterwards its \
+            readings count as tests until `vitalgate devices verify` has proved it, for 30 minutes at most.
+            """)
+    @Argument(help: "The device's address as `vitalgate scan` shows it, or the name that it advertises.") var device: String
+    @Option(help: "What the hub shall call it, such as `cuff`; one is chosen where it is left out.") var name: String?
+    @Option(help: "Its entry of the catalogue; by what it advertises where it is left out.") var model: String?
+    @Option(help: "The six digits that the device shows, where they are known ahead.") var passkey: String?
+    @Option(help: "The PIN of a device with legacy pairing.") var pin: String?
+    @OptionGroup var control: ControlOptions
+
+    func run() async throws {
+        try await Output.ending {
+            try await ProcedureFollower(client: try control.client(), json: control.json)
+                .follow(
+                    .beginPairing(
+                        HubAPI.Operation.Pairing(device: device, name: name, model: model, passkey: passkey, pin: pin)))
+        }
+    }
+}
+
+extension DevicesCommand {
+    struct Verify: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Prove that a device works: it has to come back by itself, with its link encrypted.",
+            discussion: """
+                Says what to press on the device. Only a verified device's readings can reach a patient's record. Ends with 75 where it \
+                did not come back in time.
+                """)
+        @Argument(help: "The device's name.") var device: String
+        @Option(help: "How long to wait for it, in seconds, 5 to 1800.") var timeout = 120
+        @OptionGroup var control: ControlOptions
+
+        func run() async throws {
+            try await Output.ending {
+                try await ProcedureFollower(client: try control.client(), json: control.json)
+                    .follow(.beginVerification(name: device, seconds: timeout))
+            }
+        }
+    }
+}
+
+/// Shows a procedure's steps until it is over, and carries the technician's answers to it.
+struct ProcedureFollower {
+    let client: ControlClient
+    let json: Bool
+    /// A scan's machine form is its devices alone.
+    var isScan = false
+
+    func follow(_ beginning: HubAPI.Operation) async throws {
+        guard let id = try await client.perform(beginning)["id"]?.integer else { throw misunderstood }
+        // Who presses Ctrl-C does not want the window left open: the shell's signal ends this process, and the hub's own limits close it.
+        var after = 0
+        while true {
+            let progress = try await client.perform(.procedure(id: id, after: after))
+            for step in progress["steps"]?.array ?? [] { show(step) }
+            after = progress["next"]?.integer ?? after
+            if progress["done"]?.bool == true {
+                if let error = progress["error"].flatMap({ OperationError(json: $0) }) { throw error }
+                return
+            }
+            if progress["question"]?.object != nil { try await ask(id) }
+        }
+    }
+
+    private func show(_ step: JSON) {
+        let name = step["step"]?.string ?? ""
+        if json {
+            if isScan {
+                if name == "device" { Output.line(step.text) }
+            } else {
+                Output.line(step.text)
+            }
+        } else {
+            Output.line(step["message"]?.string ?? name)
+        }
+    }
+
+    /// Reads one line from standard input, off the cooperative pool: it may take as long as a person does.
+    private func ask(_ id: Int) async throws {
+        let loop = try EventLoop.made("vg-input")
+        let line = await withCheckedContinuation { done in
+            loop.execute { done.resume(returning: readLine(strippingNewline: true)) }
+        }
+        loop.stop()
+        guard let line, !line.isEmpty else {
+            _ = try? await client.perform(.cancelProcedure(id: id))
+            throw OperationError(
+                "The device was not paired.", why: "The hub asked for digits, and none were given.",
+                remedy: "Run the command on a terminal, or give --passkey or --pin.", exitCode: 64)
+        }
+        _ = try await client.perform(.answerProcedure(id: id, text: line))
+    }
+
+    private var misunderstood: OperationError {
+        OperationError(
+            "The hub's answer was not understood.", why: "The command and the daemon may be of different releases.",
+            remedy: "Restart the daemon after an update: systemctl restart vitalgate.", exitCode: 70)
+    }
+}

@@ -1,0 +1,17 @@
+import ExactJSON
+import HubAPI
+
+// What people ask of the adapter.
+
+extension Operations {
+    /// Walks the recovery ladder, whether or not anything is wrong, and tells what became of each rung.
+    func resetAdapter() async -> Result<JSON, OperationError> {
+        guard let radio else {
+            return .failure(
+                OperationError(
+                    "The adapter was left as it is.", why: "The daemon runs no radio.",
+                    remedy: "Set [bluetooth] enabled = true and see `vitalgate doctor`.", exitCode: 69))
+        }
+        return .success(await radio.keeper.reset())
+    }
+}
