@@ -72,6 +72,8 @@ class Hub(rig.Rig):
         for method in ("passkey", "numeric"):
             entry("generic-blood-pressure", f"rig-{method}", (r'^method = "just-works"$', f'method = "{method}"'),
                   (r"^services = \[0x1810\].*$", f'name_prefixes = ["{method}"]'))
+        entry("nonin-9560", "rig-serial", (r'^method = "pin"$', 'method = "just-works"'), (r"^pin_hint = .*$", ""),
+              (r"^name_prefixes = .*$", 'name_prefixes = ["rig-serial"]'))
         self.tables["hub"] = (f'devices_directory = "{folder}"',)
 
     def configure(self):
@@ -183,7 +185,7 @@ class Hub(rig.Rig):
         return self.command("adapter", "claim")
 
     def reset_adapter(self):
-        return self.command("adapter", "reset", seconds=60)
+        return self.command("adapter", "reset", "--socket", self.control, seconds=60)
 
     # What it holds
 
