@@ -308,6 +308,8 @@ class Peripheral:
             await self.advertise_if_wanted()
             self.controller.vanish()
             self.station.air.silent.add(self.controller)
+            while self.connection is not None:
+                await asyncio.sleep(0.01)
 
     async def end(self):
         if self.device.is_advertising:
@@ -351,7 +353,10 @@ class Peripheral:
         if self.sender is not None:
             self.sender.cancel()
             self.sender = None
-        self.outstanding = None
+        if self.outstanding is not None:
+            # Whoever waits for the confirmation waits no more.
+            self.outstanding[1].cancel()
+            self.outstanding = None
         asyncio.get_running_loop().create_task(self.after_disconnection())
 
     async def after_disconnection(self):
@@ -553,7 +558,7 @@ class Peripheral:
         connection = self.connection
         if connection is not None and self.service_changed is not None and self.kept.get(str(self.service_changed.uuid)):
             self.device.gatt_server.subscribers.setdefault(connection, {})[self.service_changed.handle] = b"\x02\x00"
-            await self.tell_change(connection)
+            asyncio.get_running_loop().create_task(self.tell_change(connection))
 
     def status(self):
         return {
