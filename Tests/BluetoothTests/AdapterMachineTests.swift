@@ -367,6 +367,14 @@ import Vitals
         #expect(kernel.opcodes.last == .stopDiscovery)
     }
 
+    @Test func aClassicDeviceIsAskedForItsName() throws {
+        let oximeter = try #require(DeviceAddress("00:1C:05:00:00:09/classic"))
+        var kernel = ready()
+        kernel.forget()
+        kernel.tell(.deviceFound(index: 0, oximeter, rssi: -60, flags: [.confirmName], data: []))
+        #expect(kernel.sent == [.confirmName(0, oximeter, isKnown: false)])
+    }
+
     /// Any course of events and wishes: the machine stands still at last, and pairs nobody who was not chosen.
     @Test(arguments: 0..<20) func anyCourse(seed: UInt64) throws {
         var random = SplitMix(seed: seed)

@@ -161,7 +161,7 @@ import Vitals
     }
 
     @Test func aStrangersNameMovesNoCursor() {
-        var scan = ScanProcedure(seconds: 5)
+        var scan = ScanProcedure(seconds: 5, showsAll: true)
         _ = scan.start(at: start)
         let effects = scan.receive(heard("\u{1B}[2Jcuff\u{202E}", services: []), at: start)
         guard case .step(let step)? = effects.first else {
@@ -175,13 +175,13 @@ import Vitals
         var pairing = pairing()
         _ = pairing.start(at: start)
         #expect(names(pairing.receive(.adapterLost, at: start)) == ["fail 69"])
-        var scan = ScanProcedure(seconds: 5)
+        var scan = ScanProcedure(seconds: 5, showsAll: true)
         _ = scan.start(at: start)
         #expect(names(scan.receive(.adapterLost, at: start)) == ["fail 69"])
     }
 
     @Test func aScanTellsEachDeviceOnceAndAgainWithItsName() {
-        var scan = ScanProcedure(seconds: 5)
+        var scan = ScanProcedure(seconds: 5, showsAll: true)
         #expect(names(scan.start(at: start)) == ["looking", "scan true"])
         #expect(names(scan.receive(heard(nil), at: start)) == ["device"])
         #expect(scan.receive(heard(nil), at: start).isEmpty)
@@ -194,6 +194,20 @@ import Vitals
         }
         #expect(scan.receive(heard(), at: start).isEmpty)
         #expect(names(scan.receive(.tick, at: start + .seconds(5))) == ["scan false", "done", "finish"])
+    }
+
+    @Test func strangersAreCountedAndShownOnDemand() {
+        var scan = ScanProcedure(seconds: 5, showsAll: false)
+        _ = scan.start(at: start)
+        #expect(scan.receive(heard("Lamp", services: []), at: start).isEmpty)
+        let end = scan.receive(.tick, at: start + .seconds(5))
+        if case .step(let step) = end.dropFirst().first {
+            #expect(step.json["count"]?.integer == 0)
+            #expect(step.json["others"]?.integer == 1)
+            #expect(step.message.contains("--all"))
+        } else {
+            Issue.record("no closing step")
+        }
     }
 
     // MARK: The proof

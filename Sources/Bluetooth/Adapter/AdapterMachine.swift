@@ -289,6 +289,8 @@ public struct AdapterMachine: Sendable {
             if state == .ready, !settings.contains(.powered) { lostPower() }
         case .deviceFound(_, let address, let rssi, let flags, let data):
             heard.insert(address)
+            // A Classic device is asked for its name only where somebody says that it is not known.
+            if flags.contains(.confirmName) { actions.append(.send(.confirmName(index, address, isKnown: false))) }
             actions.append(
                 .report(.found(address, rssi: rssi, isConnectable: !flags.contains(.notConnectable), data: data)))
         case .discovering(_, _, let isActive):
