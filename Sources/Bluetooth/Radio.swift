@@ -312,7 +312,8 @@ public actor Radio {
                 Glibc.close(descriptor)
                 continue
             }
-            let bearer = SocketBearer(unwatched: descriptor, loop: loop)
+            let bearer = SocketBearer(
+                unwatched: descriptor, loop: loop, closeDelay: SocketBearer.radioCloseDelay)
             guard (try? bearer.assumeIsolated { try $0.begin() }) != nil else { continue }
             if policy == .pairing {
                 pairingLink = bearer
