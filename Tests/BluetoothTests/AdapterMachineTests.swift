@@ -36,7 +36,9 @@ import Vitals
     @Test func keysAreLoadedBeforePower() throws {
         var kernel = ready([known()])
         let power = try #require(kernel.sent.firstIndex(of: .setPowered(0, true)))
-        for opcode in [ManagementOpcode.loadIdentityResolvingKeys, .loadLongTermKeys, .loadLinkKeys, .setBondable, .setIOCapability] {
+        for opcode in [
+            ManagementOpcode.loadIdentityResolvingKeys, .loadLongTermKeys, .loadLinkKeys, .setBondable, .setIOCapability,
+        ] {
             let index = try #require(kernel.opcodes.firstIndex(of: opcode), "\(opcode)")
             #expect(index < power, "\(opcode)")
         }
@@ -387,11 +389,15 @@ import Vitals
             case 2: kernel.take(kernel.machine.pair(.init(address: cuff, ioCapability: .keyboardOnly), at: kernel.now))
             case 3: kernel.take(kernel.machine.answer(.passkey(1), at: kernel.now))
             case 4: kernel.tell(.newLongTermKey(index: 0, isStored: true, ltk))
-            case 5: kernel.tell(.commandComplete(index: 0, opcode: ManagementOpcode.pair.rawValue, status: .success, parameters: []))
+            case 5:
+                kernel.tell(.commandComplete(index: 0, opcode: ManagementOpcode.pair.rawValue, status: .success, parameters: []))
             case 6: kernel.tell(.deviceConnected(index: 0, Bool.random(using: &random) ? cuff : stranger, flags: 0, data: []))
-            case 7: kernel.tell(.deviceDisconnected(index: 0, cuff, Bool.random(using: &random) ? .authenticationFailure : .remote))
-            case 8: kernel.take(kernel.machine.sessionBegan(cuff, connection: kernel.machine.connection(of: cuff), at: kernel.now))
-            case 9: kernel.take(kernel.machine.sessionEnded(cuff, connection: kernel.machine.connection(of: cuff), at: kernel.now))
+            case 7:
+                kernel.tell(.deviceDisconnected(index: 0, cuff, Bool.random(using: &random) ? .authenticationFailure : .remote))
+            case 8:
+                kernel.take(kernel.machine.sessionBegan(cuff, connection: kernel.machine.connection(of: cuff), at: kernel.now))
+            case 9:
+                kernel.take(kernel.machine.sessionEnded(cuff, connection: kernel.machine.connection(of: cuff), at: kernel.now))
             case 10: kernel.tell(.newSettings(index: 0, Bool.random(using: &random) ? [.powered, .lowEnergy] : [.lowEnergy]))
             case 11: kernel.start()
             case 12: kernel.tell(.userPasskeyRequest(index: 0, stranger))

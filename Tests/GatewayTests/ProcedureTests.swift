@@ -151,7 +151,9 @@ import Vitals
 
     @Test func everyFailureSaysWhatToDo() throws {
         let model = try #require(catalogue["and-ua-651ble"])
-        for failure: PairingWindow.Failure in [.refused(.authenticationFailed), .refused(.connectFailed), .timedOut, .noKey, .cancelled] {
+        for failure: PairingWindow.Failure in [
+            .refused(.authenticationFailed), .refused(.connectFailed), .timedOut, .noKey, .cancelled,
+        ] {
             var procedure = pairing()
             _ = procedure.start(at: start)
             _ = procedure.receive(heard(), at: start)

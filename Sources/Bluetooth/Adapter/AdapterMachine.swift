@@ -593,7 +593,10 @@ public struct AdapterMachine: Sendable {
     private mutating func taken() -> [Action] {
         let answer = inFlight.map { $0.since + Timing.answer }
         let pairing = pairingSince.map { $0 + PairingWindow.limit }
-        let rests = state == .ready ? known.values.filter { $0.session == nil && $0.connection == nil && !$0.isBondLost && !$0.isListed }.compactMap(\.restsUntil) : []
+        let rests =
+            state == .ready
+            ? known.values.filter { $0.session == nil && $0.connection == nil && !$0.isBondLost && !$0.isListed }.compactMap(
+                \.restsUntil) : []
         if let wake = ([answer, pairing].compactMap { $0 } + rests).min() { actions.append(.wake(at: wake)) }
         defer { actions.removeAll() }
         return actions
