@@ -245,6 +245,7 @@ import Vitals
                 .pair(0, cuff, .noInputNoOutput),
             ])
         #expect(kernel.machine.policy(for: cuff) == .pairing)
+        kernel.tell(.deviceConnected(index: 0, cuff, flags: 0, data: []))
         kernel.forget()
         kernel.tell(.userConfirmRequest(index: 0, cuff, isHint: true, value: 0))
         #expect(kernel.sent == [.confirmReply(0, cuff, accept: true)])
@@ -334,6 +335,17 @@ import Vitals
         #expect(kernel.reports.contains(.pairing(.failed(.refused(.authenticationFailed)))))
         #expect(kernel.sent.contains(.loadLongTermKeys(0, keys().longTermKeys)))
         #expect(kernel.sent.contains(.setBondable(0, false)))
+        #expect(kernel.sent.contains(.addDevice(0, cuff, action: .autoConnect)))
+    }
+
+    @Test func theOthersWaitWhileOneIsPaired() throws {
+        var kernel = ready([known()])
+        kernel.forget()
+        kernel.take(kernel.machine.pair(.init(address: stranger, ioCapability: .noInputNoOutput), at: kernel.now))
+        #expect(kernel.sent.first == .removeDevice(0, cuff))
+        kernel.pass(.seconds(30))
+        #expect(!kernel.opcodes.contains(.addDevice))
+        kernel.take(kernel.machine.cancelPairing(at: kernel.now))
         #expect(kernel.sent.contains(.addDevice(0, cuff, action: .autoConnect)))
     }
 

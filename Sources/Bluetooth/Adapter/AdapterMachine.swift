@@ -193,8 +193,8 @@ public struct AdapterMachine: Sendable {
         }
         window = PairingWindow(plan: plan, index: index)
         if isDiscovering { enqueue(.stopDiscovery(index, transports)) }
-        if known[plan.address]?.isListed == true { enqueue(.removeDevice(index, plan.address)) }
-        known[plan.address]?.isListed = false
+        // The kernel makes one connection at a time: a device that comes back meanwhile would take the technician's place.
+        for address in known.keys.sorted(by: { $0.description < $1.description }) { unlist(address) }
         // What the kernel still holds of an earlier bond would make it answer "already paired".
         enqueue(.unpair(index, plan.address, disconnect: true))
         enqueue(.setBondable(index, true))
@@ -436,7 +436,7 @@ public struct AdapterMachine: Sendable {
 
     /// Puts every device on the kernel's list whose rest is over.
     private mutating func listAll() {
-        guard state == .ready, !isHeld else { return }
+        guard state == .ready, !isHeld, window == nil else { return }
         for (address, entry) in known.sorted(by: { $0.key.description < $1.key.description }) {
             // Classic has no auto-connect: such a device is dialled.
             guard address.kind != .classic, !entry.isListed, !entry.isBondLost, entry.session == nil else { continue }
@@ -528,6 +528,7 @@ public struct AdapterMachine: Sendable {
         queue.removeAll { $0.command.opcode == .pair }
         enqueue(.setBondable(index, false))
         enqueue(.setIOCapability(index, .noInputNoOutput))
+        listAll()
         lookAround()
     }
 
