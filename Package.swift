@@ -54,6 +54,7 @@ let package = Package(
         room("Steward", ["Vitals", "ExactJSON", crypto]),
         room("FHIR", ["Vitals", "ExactJSON"]),
         room("HTTPMessage"),
+        room("Trust", ["Vitals", "HTTPMessage", "ExactJSON", crypto]),
         room("Devices", ["Protocols", "Catalogue", "Vitals", "ExactJSON"]),
         room("Destinations", ["FHIR", "Vitals", "HTTPMessage", "ExactJSON"]),
 
@@ -83,6 +84,7 @@ let package = Package(
         tests("DevicesTests", ["Devices", "Protocols", "Catalogue", "Vitals", "ExactJSON"]),
         tests("ProtocolsTests", ["Protocols", "Vitals", "ExactJSON"]),
         tests("StewardTests", ["Steward", "Vitals", "ExactJSON"]),
+        tests("TrustTests", ["Trust", "Vitals", "HTTPMessage", "ExactJSON", crypto]),
         tests("VitalsTests", ["Vitals", "ExactJSON"]),
         tests("ExactJSONTests", ["ExactJSON"]),
         tests("FHIRTests", ["FHIR", "ExactJSON"]),
