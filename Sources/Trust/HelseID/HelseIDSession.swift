@@ -229,7 +229,7 @@ extension HelseIDSession {
         switch answer {
         case .token(let granted):
             do {
-                let token = try accept(granted, key: key, sentAt: attempt.sentAt.monotonic)
+                let token = try accept(granted, key: key, attempt.sentAt.monotonic, clock.monotonic)
                 failures = 0
                 state = .have(token)
                 let changed = keys.accepted(key, at: clock.wall)
@@ -262,7 +262,7 @@ extension HelseIDSession {
     }
 
     private func accept(
-        _ granted: TokenAnswer.Granted, key: PrivateJWK, sentAt: MonotonicTime
+        _ granted: TokenAnswer.Granted, key: PrivateJWK, _ sentAt: MonotonicTime, _ receivedAt: MonotonicTime
     ) throws(HelseIDError) -> HelseIDToken {
         // NHN's library does not read `token_type`; where it is there it must be the one that was asked for (RFC 9449, section 5).
         if let type = granted.type, type.lowercased() != client.tokenType.rawValue.lowercased() { throw .tokenType(type) }
@@ -274,9 +274,10 @@ extension HelseIDSession {
         {
             throw .tokenOfOtherKey
         }
-        return HelseIDToken(
-            accessToken: granted.accessToken, type: client.tokenType, key: key,
-            until: HelseIDToken.end(sentAt: sentAt, expiresIn: granted.expiresIn))
+        let until = HelseIDToken.end(sentAt: sentAt, expiresIn: granted.expiresIn)
+        // Asking again at once would never end.
+        guard until > receivedAt else { throw .malformedAnswer(status: 200, expected: "a token that outlives its own request") }
+        return HelseIDToken(accessToken: granted.accessToken, type: client.tokenType, key: key, until: until)
     }
 }
 
