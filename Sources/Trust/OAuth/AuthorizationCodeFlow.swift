@@ -147,7 +147,7 @@ public struct AuthorizationCodeFlow: Sendable {
             switch TokenAnswer(response) {
             case .refused(let code): throw .refused(code)
             case .unavailable(let status, _): throw .unavailable(status: status)
-            case .unreadable(let error): throw .unreadable(error)
+            case .unreadable(let error, _): throw .unreadable(error)
             case .granted(let tokens):
                 return try SignIn(tokens, server: server, client: client, nonce: nonce, askedAt: askedAt, at: now)
             }

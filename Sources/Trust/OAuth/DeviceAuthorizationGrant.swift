@@ -186,7 +186,7 @@ public struct DeviceAuthorizationGrant: Sendable {
             case .granted(let tokens):
                 return .signedIn(
                     try SignIn(tokens, server: server, client: client, nonce: nil, askedAt: askedAt, at: now))
-            case .unreadable(let error): throw .unreadable(error)
+            case .unreadable(let error, _): throw .unreadable(error)
             case .refused(.authorizationPending): break
             case .refused(.slowDown): waiting.interval += Self.slowDownStep
             case .refused(.expiredToken): throw .expired

@@ -87,8 +87,6 @@ public enum TokenResponseError: Error, Hashable, Sendable, CustomStringConvertib
     case missing(String)
     case invalid(String, expected: String)
     case tokenType
-    /// Neither a grant nor an error of OAuth's.
-    case status(Int)
 
     public var description: String {
         switch self {
@@ -99,7 +97,6 @@ public enum TokenResponseError: Error, Hashable, Sendable, CustomStringConvertib
         case .missing(let name): "the answer has no \(name)"
         case .invalid(let name, let expected): "the answer's \(name): expected \(expected)"
         case .tokenType: "the answer's token_type is neither Bearer nor DPoP"
-        case .status(let status): "an answer with status \(status) that is no answer of an authorization server"
         }
     }
 }
@@ -111,8 +108,9 @@ public enum TokenAnswer: Hashable, Sendable {
     case refused(OAuthErrorCode)
     /// The server did not get to it, or failed on the way: it may have acted on it unless it is 429.
     case unavailable(status: Int, retryAfter: Duration?)
-    /// A success that cannot be read: the server has acted.
-    case unreadable(TokenResponseError)
+    /// A success that cannot be read: the server has acted. A refresh token that can be read all the same is the newest one, and
+    /// lost if it is not kept.
+    case unreadable(TokenResponseError, refreshToken: Secret?)
 
     public init(_ response: HTTPResponse) {
         switch response.status {
@@ -120,7 +118,8 @@ public enum TokenAnswer: Hashable, Sendable {
             do throws(TokenResponseError) {
                 self = .granted(try TokenResponse(parsing: response.body))
             } catch {
-                self = .unreadable(error)
+                let json = try? TokenResponse.object(response.body)
+                self = .unreadable(error, refreshToken: json.flatMap { try? TokenResponse.secret("refresh_token", in: $0) })
             }
         case 400, 401, 403:
             // A proxy answers with these too; only OAuth's own error decides about a sign-in.
