@@ -80,7 +80,7 @@ struct JWTTests {
 
     @Test(
         "A time that is none is refused",
-        arguments: ["\"1764064800\"", "-1", "999999999999999", "1e300", "true", "null", "[]"])
+        arguments: ["\"1764064800\"", "-1", "999999999999999", "1e100", "true", "null", "[]"])
     func times(value: String) throws {
         let token = try JWT(parsing: Self.token(#"{"alg":"RS256"}"#, #"{"exp":"# + value + "}"))
         #expect(throws: JWTError.claim("exp", expected: "seconds since 1970, before the year 10000")) { try token.instant("exp") }
