@@ -55,17 +55,6 @@ public struct TokenIdentifier: Hashable, Sendable {
     }
 }
 
-/// Why no proof can be made for a request. Without the URL: a query may name a patient.
-public enum DPoPError: Error, Hashable, Sendable, CustomStringConvertible {
-    case url(expected: String)
-
-    public var description: String {
-        switch self {
-        case .url(let expected): "the request's URL: expected \(expected)"
-        }
-    }
-}
-
 extension Instant {
     /// Whole seconds since 1970, cut: a NumericDate that is never ahead of the clock.
     var wholeSeconds: Int64 { milliseconds >= 0 ? milliseconds / 1_000 : (milliseconds - 999) / 1_000 }

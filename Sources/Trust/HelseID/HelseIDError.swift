@@ -25,7 +25,7 @@ public enum HelseIDError: Error, Hashable, Sendable {
     case refused(code: String, description: String)
     /// The hub cannot make what it must send.
     case key(JWSError)
-    case target(DPoPError)
+    case target(EndpointURLError)
 }
 
 extension HelseIDError {

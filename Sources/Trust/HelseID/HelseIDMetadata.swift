@@ -23,9 +23,9 @@ public struct HelseIDMetadata: Hashable, Sendable {
         guard issuer == client.issuer else { throw .otherIssuer(issuer) }
         guard let endpoint = json["token_endpoint"]?.string else { throw .missing("token_endpoint") }
         // HelseID's endpoints are all below its issuer. An endpoint elsewhere would be handed assertions that HelseID accepts.
-        guard let target = try? RequestTarget(url: endpoint), let own = try? RequestTarget(url: issuer), target.isProtected,
-            target.origin == own.origin
-        else { throw .tokenEndpoint }
+        guard let target = try? EndpointURL(endpoint), let own = try? EndpointURL(issuer), target.origin == own.origin else {
+            throw .tokenEndpoint
+        }
         try Self.require("private_key_jwt", in: json, "token_endpoint_auth_methods_supported")
         try Self.require("client_credentials", in: json, "grant_types_supported")
         try Self.require(algorithm.rawValue, in: json, "token_endpoint_auth_signing_alg_values_supported")

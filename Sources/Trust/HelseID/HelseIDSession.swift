@@ -199,13 +199,13 @@ extension HelseIDSession {
             } catch {
                 throw HelseIDError.key(error)
             }
-            let form = TokenForm.encode([
+            let form = FormEncoding.encode([
                 ("client_id", client.clientID), ("scope", client.scopes.joined(separator: " ")),
                 ("client_assertion", assertion), ("client_assertion_type", ClientAssertion.formType),
                 ("grant_type", "client_credentials"),
             ])
             state = .requesting(attempt)
-            return .send(HTTPRequest(.post, metadata.tokenEndpoint, headers: headers, body: form))
+            return .send(HTTPRequest(.post, metadata.tokenEndpoint, headers: headers, body: Array(form.utf8)))
         } catch let error as HelseIDError {
             return fail(error, attempt.sentAt)
         } catch {
@@ -225,7 +225,7 @@ extension HelseIDSession {
         }
         guard let metadata, let key = attempt.keys.first else { return [fail(.key(.signing), clock)] }
         let given = (try? RequestTarget(url: metadata.value.tokenEndpoint)).flatMap { nonces.learn(from: response, of: $0) }
-        let answer = TokenAnswer(response)
+        let answer = HelseIDTokenAnswer(response)
         switch answer {
         case .token(let granted):
             do {
@@ -240,10 +240,10 @@ extension HelseIDSession {
         case .malformed(let expected): return [fail(Self.unexpected(response, expected: expected), clock)]
         case .refusal(let code, let description):
             let skew = ServerClock.skew(of: response, sentAt: attempt.sentAt.wall, receivedAt: clock.wall)
-            if ServerClock.isSkewed(skew), TokenAnswer.mayBeTime(code: code) {
+            if ServerClock.isSkewed(skew), HelseIDTokenAnswer.mayBeTime(code: code) {
                 return [fail(.clockSkew(skew, code: HelseIDError.shortened(code)), clock)]
             }
-            if TokenAnswer.asksForNonce(code: code, given: given, isChallenged: attempt.isChallenged) {
+            if HelseIDTokenAnswer.asksForNonce(code: code, given: given, isChallenged: attempt.isChallenged) {
                 guard let given else { return [fail(.nonceMissing, clock)] }
                 guard !attempt.isChallenged else { return [fail(.nonceLoop, clock)] }
                 let again = Attempt(keys: attempt.keys, nonce: given, isChallenged: true, sentAt: clock)
@@ -262,7 +262,7 @@ extension HelseIDSession {
     }
 
     private func accept(
-        _ granted: TokenAnswer.Granted, key: PrivateJWK, _ sentAt: MonotonicTime, _ receivedAt: MonotonicTime
+        _ granted: HelseIDTokenAnswer.Granted, key: PrivateJWK, _ sentAt: MonotonicTime, _ receivedAt: MonotonicTime
     ) throws(HelseIDError) -> HelseIDToken {
         // NHN's library does not read `token_type`; where it is there it must be the one that was asked for (RFC 9449, section 5).
         if let type = granted.type, type.lowercased() != client.tokenType.rawValue.lowercased() { throw .tokenType(type) }
@@ -341,36 +341,5 @@ extension HelseIDSession {
         if code == "invalid_dpop_proof" { return .refused(.refused(code: "invalid_dpop_proof", description: "")) }
         dropToken()
         return .needsNewToken
-    }
-}
-
-/// `application/x-www-form-urlencoded` (WHATWG URL, section 5.2), with everything but RFC 3986's unreserved characters escaped.
-private enum TokenForm {
-    static func encode(_ fields: [(name: String, value: String)]) -> [UInt8] {
-        var out: [UInt8] = []
-        for (name, value) in fields {
-            if !out.isEmpty { out.append(UInt8(ascii: "&")) }
-            append(name, to: &out)
-            out.append(UInt8(ascii: "="))
-            append(value, to: &out)
-        }
-        return out
-    }
-
-    private static func append(_ text: String, to out: inout [UInt8]) {
-        let digits = Array("0123456789ABCDEF".utf8)
-        for byte in text.utf8 {
-            switch byte {
-            case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"):
-                out.append(byte)
-            default:
-                if "-._~".utf8.contains(byte) {
-                    out.append(byte)
-                } else {
-                    out += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 0xF)]]
-                }
-            }
-        }
     }
 }

@@ -18,7 +18,7 @@ struct HelseIDSessionTests {
         var clock = ClockReading(
             wall: start, offsetMinutes: 60, monotonic: MonotonicTime(milliseconds: 1_000), boot: BootID(rawValue: "b"),
             source: .ntp)
-        var generator = SplitMix64(seed: 3)
+        var generator = SeededGenerator(seed: 3)
         var sent: [HTTPRequest] = []
         var persisted: [HelseIDKeys] = []
 

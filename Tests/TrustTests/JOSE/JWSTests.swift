@@ -29,7 +29,7 @@ struct JWSTests {
 
     @Test("Random claims come back from a signed token", arguments: SignatureAlgorithm.allCases)
     func roundTrip(algorithm: SignatureAlgorithm) throws {
-        var generator = SplitMix64(seed: 1)
+        var generator = SeededGenerator("claims signed with \(algorithm.rawValue)")
         let key = try KeySamples.key(algorithm)
         for _ in 0..<(algorithm.curve == nil ? 25 : 200) {
             let claims = Self.claims(using: &generator)
@@ -99,12 +99,12 @@ struct JWSTests {
         #expect(throws: JWSError.signature) { try JWT(parsing: plain).verify(with: other.publicKey, algorithms: [.es256]) }
     }
 
-    static func claims(using generator: inout SplitMix64) -> JSON {
+    static func claims(using generator: inout SeededGenerator) -> JSON {
         let count = Int.random(in: 0...6, using: &generator)
         return .object((0..<count).map { JSON.Member("c\($0)", value(depth: 2, using: &generator)) })
     }
 
-    private static func value(depth: Int, using generator: inout SplitMix64) -> JSON {
+    private static func value(depth: Int, using generator: inout SeededGenerator) -> JSON {
         switch Int.random(in: 0...(depth > 0 ? 6 : 4), using: &generator) {
         case 0: return .null
         case 1: return .bool(.random(using: &generator))

@@ -2,7 +2,7 @@ import ExactJSON
 import HTTPMessage
 
 /// What the token endpoint answered (RFC 6749, sections 5.1 and 5.2; members as NHN's library reads them).
-enum TokenAnswer {
+enum HelseIDTokenAnswer {
     struct Granted {
         var accessToken: Secret
         var type: String?
