@@ -185,6 +185,14 @@ struct HelseIDSessionTests {
         _ = try other.token()
     }
 
+    @Test(
+        "A short token gives a quarter of itself as margin", arguments: [(20, 15_000), (39, 29_250), (40, 30_000), (60, 50_000)])
+    func margin(lifetime: Int, milliseconds: Int64) throws {
+        var scene = try Scene()
+        scene.server.tokenLifetime = lifetime
+        #expect(try scene.token().until == MonotonicTime(milliseconds: 1_040 + milliseconds))
+    }
+
     @Test("One request at a time")
     func busy() throws {
         var scene = try Scene()
@@ -319,13 +327,23 @@ struct HelseIDSessionTests {
         #expect(try scene.token().key == old)
         #expect(scene.server.faults == ["kid"])
 
-        // Registered: taken, and persisted before it is used.
+        // Registered: taken, and persisted before it is used. The token of before still goes with its own key.
+        let before = try scene.token()
         scene.server.registered.append(new.publicKey)
         scene.pass(.seconds(300))
         #expect(try scene.token().key == new)
+        let request = HTTPRequest(.post, "https://pmd.test.nhn.no/")
+        guard case .ready(let ready) = try scene.session.authorise(request, with: before, scene.clock, using: &scene.generator)
+        else { throw Unexpected() }
+        try JWT(parsing: #require(ready.header("dpop"))).verify(with: old.publicKey, algorithms: [.es256])
         #expect(scene.persisted.last?.current == new)
         #expect(scene.persisted.last?.previous == old)
         #expect(scene.session.keys.candidate == nil)
+
+        // Taken again within the day: the old one still stands by.
+        scene.pass(.seconds(300))
+        #expect(try scene.token().key == new)
+        #expect(scene.session.keys.previous == old)
 
         // A machine of theirs that knows the old one alone.
         scene.server.registered = [old.publicKey]

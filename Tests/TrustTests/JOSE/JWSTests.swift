@@ -78,6 +78,16 @@ struct JWSTests {
         for count in 0..<64 { #expect(!key.publicKey.verifies(Array(signature.prefix(count)), of: bytes, algorithm: .es256)) }
     }
 
+    @Test("A key that names its algorithm is for no other of the same kind")
+    func ownAlgorithm() throws {
+        let bytes = Array("signed".utf8)
+        let json = try JSON(parsing: KeySamples.key(.ps256).exported.text)
+        let other = try PrivateJWK(json: json.setting("alg", to: "PS384"))
+        let signature = try other.signature(of: bytes)
+        #expect(other.publicKey.verifies(signature, of: bytes, algorithm: .ps384))
+        #expect(try !KeySamples.key(.ps256).publicKey.verifies(signature, of: bytes, algorithm: .ps384))
+    }
+
     @Test("What the token says of itself decides nothing: algorithm, key and extensions")
     func selfDescription() throws {
         let key = try KeySamples.key(.es256)
