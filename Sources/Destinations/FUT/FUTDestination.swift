@@ -40,7 +40,7 @@ public struct FUTDestination: Destination {
         }
         let target = try target(context)
         guard !due.items.isEmpty else { throw MappingError(.noReading, "nothing is due") }
-        var entries: [JSON] = []
+        var entries: [FUTSubmission.Entry] = []
         var items: [DispatchDraft.Entry] = []
         for item in due.items {
             guard let reading = due.act.readings.first(where: { $0.id == item.reading }) else {
@@ -52,17 +52,12 @@ public struct FUTDestination: Destination {
             let observation = FUTObservation(
                 act: due.act, reading: reading, order: order, target: target, settings: fut, rounding: settings.rounding)
             items.append(DispatchDraft.Entry(item: item.id, index: entries.count))
-            entries.append(
-                [
-                    "fullUrl": .string(observation.name), "resource": try observation.json(),
-                    "request": ["method": "POST", "url": "Observation"],
-                ])
+            entries.append(FUTSubmission.Entry(fullURL: observation.name, resource: try observation.json()))
         }
-        let bundle: JSON = ["resourceType": "Bundle", "type": "transaction", "entry": .array(entries)]
-        let body: JSON = ["resourceType": "Parameters", "parameter": [["name": "measurement", "resource": bundle]]]
         return DispatchDraft(
             request: HTTPRequest(
-                .post, fut.base(.measurement) + "/$submit-measurement", headers: FUT.postHeaders, body: body.bytes),
+                .post, fut.base(.measurement) + "/$submit-measurement", headers: FUT.postHeaders,
+                body: FUTSubmission(entries).json.bytes),
             entries: items, memo: TransactionMemo(acts: 1, entries: entries.count, isCorrection: false).json)
     }
 
@@ -171,7 +166,9 @@ public struct FUTDestination: Destination {
                     Inquiry(item: entry.item, request: readBack(of: entry.item, at: $0, in: draft))
                 }
             }
-            return FUTSubmission.resource(of: entry.item, in: draft).flatMap(search).map { Inquiry(item: entry.item, request: $0) }
+            return FUTSubmission.resource(of: entry.item, in: draft).flatMap(search).map {
+                Inquiry(item: entry.item, request: $0)
+            }
         }
     }
 
@@ -180,7 +177,8 @@ public struct FUTDestination: Destination {
     private func search(_ observation: JSON) -> HTTPRequest? {
         guard let patient = observation["subject"]?["reference"]?.string,
             let request = observation["basedOn"]?[0]?["reference"]?.string,
-            let coding = observation["code"]?["coding"]?[0].flatMap(FUTCoding.init), let time = FUTSubmission.time(of: observation)
+            let coding = observation["code"]?["coding"]?[0].flatMap(FUTCoding.init),
+            let time = FUTSubmission.time(of: observation)
         else { return nil }
         let query = [
             FHIRSearch.parameter("patient", patient), FHIRSearch.parameter("based-on", request),
@@ -196,20 +194,5 @@ public struct FUTDestination: Destination {
         -> DispatchVerdict
     {
         FUTVerdict(draft: draft, now: now).verdict(onReconciliation: outcome, of: item)
-    }
-}
-
-/// What stands in a request to `$submit-measurement`.
-enum FUTSubmission {
-    /// Our resource of the item, as it was frozen.
-    static func resource(of item: Int64, in draft: DispatchDraft) -> JSON? {
-        guard let index = draft.entries.first(where: { $0.item == item })?.index else { return nil }
-        return (try? JSON(parsing: draft.request.body))?["parameter"]?[0]?["resource"]?["entry"]?[index]?["resource"]
-    }
-
-    /// The moment of an observation, in either form of `effective[x]`.
-    static func time(of observation: JSON) -> Instant? {
-        (observation["effectiveDateTime"]?.string ?? observation["effectivePeriod"]?["start"]?.string)
-            .flatMap { Instant(iso8601: $0) }
     }
 }

@@ -25,7 +25,9 @@ public struct FUTEquipment: Hashable, Sendable {
         /// Where a serial number may stand: the element, and the identifiers, one of which has it by the guide.
         public var serialNumbers: [String] {
             let identifiers = (json["identifier"]?.array ?? []).compactMap { $0["value"]?.string }
-            return ([json["serialNumber"]?.string].compactMap { $0 } + identifiers).map(FUTEquipment.trimmed).filter { !$0.isEmpty }
+            return ([json["serialNumber"]?.string].compactMap { $0 } + identifiers).map(FUTEquipment.trimmed).filter {
+                !$0.isEmpty
+            }
         }
     }
 
@@ -94,7 +96,8 @@ public struct FUTEquipment: Hashable, Sendable {
         let ids = uses.compactMap { $0.device.flatMap(FUTReference.tail)?.dropFirst("Device/".utf8.count) }
         guard !ids.isEmpty else { return nil }
         return HTTPRequest(
-            .get, settings.base(.device) + "/Device?_id=" + ids.joined(separator: ",") + "&_count=100", headers: FUT.questionHeaders)
+            .get, settings.base(.device) + "/Device?_id=" + ids.joined(separator: ",") + "&_count=100",
+            headers: FUT.questionHeaders)
     }
 
     /// The resources of a searchset.
@@ -167,7 +170,8 @@ public struct FUTEquipment: Hashable, Sendable {
         var differences: [Difference] = []
         for identity in here {
             let sameModel = there.firstIndex { assigned in
-                guard identity.modelNumber != nil, assigned.device.modelNumber != nil, !assigned.device.serialNumbers.isEmpty else {
+                guard identity.modelNumber != nil, assigned.device.modelNumber != nil, !assigned.device.serialNumbers.isEmpty
+                else {
                     return false
                 }
                 return Self.agrees(identity.modelNumber, assigned.device.modelNumber)

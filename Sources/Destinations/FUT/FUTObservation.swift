@@ -66,7 +66,9 @@ struct FUTObservation {
     private func pressures() throws(MappingError) -> [JSON] {
         var components: [JSON] = []
         for (name, role) in [(Quantity.Name.systolic, FUTCode.Role.systolic), (.diastolic, .diastolic)] {
-            guard let code = settings.codes[role] else { throw MappingError(.noCode, "the table has no \(role.rawValue) pressure") }
+            guard let code = settings.codes[role] else {
+                throw MappingError(.noCode, "the table has no \(role.rawValue) pressure")
+            }
             let quantity = reading.reading.quantities.first { $0.name == name }
             if let quantity, quantity.value.number != nil {
                 components.append(

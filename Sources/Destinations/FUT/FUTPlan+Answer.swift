@@ -86,8 +86,10 @@ extension FUTPlan {
         var groups = PlanGroups(all("ServiceRequest"), settings: settings)
         for plan in all("CarePlan") { groups.read(plan, careplanBase: settings.base(.careplan)) }
         // How the platform itself writes the references, where it does.
-        let written = Dictionary(items.map { (FUTReference.tail($0.request), $0.request) }, uniquingKeysWith: { first, _ in first })
-        let plans = Dictionary(items.map { (FUTReference.tail($0.request), $0.carePlan) }, uniquingKeysWith: { first, _ in first })
+        let written = Dictionary(
+            items.map { (FUTReference.tail($0.request), $0.request) }, uniquingKeysWith: { first, _ in first })
+        let plans = Dictionary(
+            items.map { (FUTReference.tail($0.request), $0.carePlan) }, uniquingKeysWith: { first, _ in first })
         var requests: [Request] = []
         for resource in all("ServiceRequest") {
             guard let id = resource["id"]?.string, let version = resource["meta"]?["versionId"]?.string else { continue }

@@ -14,7 +14,8 @@ extension FUTPlan {
     /// `nil` where it is not what ``json`` wrote.
     public init?(json: JSON) {
         guard json["version"]?.integer == 1, let patient = json["patient"]?.string,
-            let fetched = json["fetched"]?.string.flatMap({ Instant(iso8601: $0) }), let window = json["window"].map(Period.init(kept:)),
+            let fetched = json["fetched"]?.string.flatMap({ Instant(iso8601: $0) }),
+            let window = json["window"].map(Period.init(kept:)),
             let requests = json["requests"]?.array, let items = json["items"]?.array
         else { return nil }
         let readRequests = requests.compactMap(Request.init(kept:))
@@ -33,7 +34,8 @@ extension FUTPlan.Period {
 
     init(kept json: JSON) {
         self.init(
-            from: json["from"]?.string.flatMap { Instant(iso8601: $0) }, until: json["until"]?.string.flatMap { Instant(iso8601: $0) })
+            from: json["from"]?.string.flatMap { Instant(iso8601: $0) },
+            until: json["until"]?.string.flatMap { Instant(iso8601: $0) })
     }
 }
 
@@ -67,7 +69,8 @@ extension FUTPlan.Item {
     public var json: JSON {
         .members([
             "carePlan": .string(carePlan), "request": .string(request), "version": .string(version),
-            "activity": activity.map { .string($0) }, "start": start.map { .string($0.text) }, "end": end.map { .string($0.text) },
+            "activity": activity.map { .string($0) }, "start": start.map { .string($0.text) },
+            "end": end.map { .string($0.text) },
             "submitted": totalSubmitted.map { .integer($0) }, "timely": submittedTimely.map { .integer($0) },
             "requested": occurrencesRequested.map { .integer($0) }, "invalidated": totalInvalidated.map { .integer($0) },
             "timing": .string(timing.rawValue),

@@ -6,7 +6,8 @@ enum FUTReference {
     /// Whether it is an absolute reference to a resource of this type, without version.
     static func isValid(_ text: String, type: String) -> Bool {
         guard text.hasPrefix("https://") || text.hasPrefix("http://"), let known = ServerReference(text) else { return false }
-        return known.version == nil && known.reference.hasPrefix(type + "/") && !text.contains(where: { $0.isWhitespace || $0 == "?" })
+        return known.version == nil && known.reference.hasPrefix(type + "/")
+            && !text.contains(where: { $0.isWhitespace || $0 == "?" })
     }
 
     /// `ServiceRequest/316` of an absolute or relative reference: what two ways of writing it have in common.

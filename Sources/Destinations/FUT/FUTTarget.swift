@@ -47,7 +47,9 @@ public struct FUTTarget: Hashable, Sendable {
     public static func targets(of decisions: [FUTDecision], patient: String, device: String?) -> [FUTTarget] {
         var targets: [FUTTarget] = []
         for decision in decisions {
-            guard let request = decision.order.request, let timing = decision.order.timing, let role = decision.role else { continue }
+            guard let request = decision.order.request, let timing = decision.order.timing, let role = decision.role else {
+                continue
+            }
             let order = Order(reading: decision.reading, role: role, request: request.reference, version: request.version)
             let slot = decision.order.slot
             let place = targets.firstIndex { target in
@@ -75,7 +77,8 @@ extension FUTTarget {
             "orders": .array(
                 orders.map {
                     [
-                        "reading": .string($0.reading.rawValue), "role": .string($0.role.rawValue), "request": .string($0.request),
+                        "reading": .string($0.reading.rawValue), "role": .string($0.role.rawValue),
+                        "request": .string($0.request),
                         "version": .string($0.version),
                     ]
                 }),
@@ -88,7 +91,8 @@ extension FUTTarget {
             let timing = json["timing"]?.string.flatMap({ FUTPlan.Timing(rawValue: $0) }), let written = json["orders"]?.array
         else { return nil }
         let orders = written.compactMap { order -> Order? in
-            guard let reading = order["reading"]?.string, let role = order["role"]?.string.flatMap({ FUTCode.Role(rawValue: $0) }),
+            guard let reading = order["reading"]?.string,
+                let role = order["role"]?.string.flatMap({ FUTCode.Role(rawValue: $0) }),
                 let request = order["request"]?.string, let version = order["version"]?.string
             else { return nil }
             return Order(reading: SubjectID(rawValue: reading), role: role, request: request, version: version)

@@ -119,12 +119,15 @@ struct FUTVerdict {
         case .credential, .hold, .absent:
             return .quarantine(code: entry.outcome?.errors.first?.code ?? "http-\(status)", text: entry.outcome?.text ?? "")
         }
-        guard var reference = entry.location.flatMap({ ServerReference($0) }), reference.reference.hasPrefix("Observation/") else {
+        guard var reference = entry.location.flatMap({ ServerReference($0) }), reference.reference.hasPrefix("Observation/")
+        else {
             return .reconcile(reason: "the receiver did not say where it put the entry")
         }
         // The platform writes the version bare: `"etag": "1"`.
         if reference.version == nil {
-            reference.version = entry.etag.flatMap { FHIRTransactionVerdict.version(etag: $0) ?? (LogicalID.isValid($0) ? $0 : nil) }
+            reference.version = entry.etag.flatMap {
+                FHIRTransactionVerdict.version(etag: $0) ?? (LogicalID.isValid($0) ? $0 : nil)
+            }
         }
         reference.lastModified = entry.lastModified.flatMap { Instant(iso8601: $0) }
         return .delivered(reference)
