@@ -125,15 +125,17 @@ public struct FUTEquipment: Hashable, Sendable {
         return agrees(identity.modelNumber, device.modelNumber)
     }
 
-    /// Names of one thing as makers, catalogues and devices write them: spaces, hyphens and case apart, one may be part of the
-    /// other ("3230", "Model 3230").
+    /// Whether two model names can be of one model, as makers, catalogues and devices write them: by the words with a digit in them,
+    /// hyphens and case apart, one of which may be part of the other ("Nonin 3230" and "Model 3230", "BF 720" and "BF720").
     private static func agrees(_ left: String?, _ right: String?) -> Bool {
-        guard let left = left.map(bare), let right = right.map(bare), !left.isEmpty, !right.isEmpty else { return true }
-        return left.contains(right) || right.contains(left)
+        guard let left = left.map(words), let right = right.map(words), !left.isEmpty, !right.isEmpty else { return true }
+        return left.contains { one in right.contains { $0.contains(one) || one.contains($0) } }
     }
 
-    private static func bare(_ text: String) -> String {
-        String(text.lowercased().filter { $0.isLetter || $0.isNumber })
+    private static func words(_ name: String) -> [String] {
+        let words = trimmed(name).lowercased().split(separator: " ").map { $0.filter { $0.isLetter || $0.isNumber } }
+        let telling = words.filter { $0.contains(where: \.isNumber) }
+        return (telling.isEmpty ? words : telling).filter { !$0.isEmpty }
     }
 
     static func trimmed(_ text: String) -> String {

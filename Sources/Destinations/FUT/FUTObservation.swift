@@ -27,7 +27,11 @@ struct FUTObservation {
         guard let code = settings.codes[order.role] else { throw MappingError(.noCode, "FUT has no code for it") }
         let canonicals = settings.canonicals
         let time = JSON.string(act.effective.description)
-        let isPeriod = settings.effective == .period
+        // Typed, since a bare nil beside a JSON value is JSON's null.
+        let moment: JSON? = settings.effective == .dateTime ? .some(time) : .none
+        let period: JSON? = settings.effective == .period ? .some(["start": time, "end": time]) : .none
+        let identifier: JSON? =
+            settings.sendsIdentifier ? .some([["system": .string(OwnIdentifier.system), "value": .string(name)]]) : .none
         var value: JSON?
         var components: [JSON] = []
         switch order.role {
@@ -40,13 +44,13 @@ struct FUTObservation {
             "resourceType": "Observation",
             "meta": ["profile": [.string(canonicals.observationProfile)]],
             "extension": .array(extensions),
-            "identifier": settings.sendsIdentifier ? [["system": .string(OwnIdentifier.system), "value": .string(name)]] : nil,
+            "identifier": identifier,
             "basedOn": [FUT.reference(order.request)],
             "status": "final",
             "code": FUT.concept(code.coding),
             "subject": FUT.reference(target.patient),
-            "effectiveDateTime": isPeriod ? nil : time,
-            "effectivePeriod": isPeriod ? ["start": time, "end": time] : nil,
+            "effectiveDateTime": moment,
+            "effectivePeriod": period,
             "performer": [FUT.reference(target.patient)],
             "valueQuantity": value,
             "note": notes.isEmpty ? nil : .array(notes.map { ["text": .string($0)] }),

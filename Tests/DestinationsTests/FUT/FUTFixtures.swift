@@ -7,7 +7,8 @@ import Vitals
 
 /// The published data in `Tests/Judges/fut/published`.
 enum Published {
-    static let folder = String(#filePath.prefix(upTo: #filePath.range(of: "/DestinationsTests/")?.lowerBound ?? #filePath.endIndex))
+    static let folder = String(
+        #filePath.prefix(upTo: #filePath.range(of: "/DestinationsTests/")?.lowerBound ?? #filePath.endIndex))
 
     static func text(_ path: String) throws -> String {
         let file = try #require(fopen(folder + "/" + path, "r"), "no \(path)")
@@ -61,13 +62,15 @@ enum FUTSamples {
     static func at(_ text: String) throws -> Instant { try #require(Instant(iso8601: text)) }
     static func moment(_ text: String) throws -> FUTMoment { try #require(FUTMoment(text)) }
 
-    static func slot(_ start: String = "2023-02-23T08:00:00+00:00", _ end: String = "2023-02-23T12:00:00+00:00") throws -> FUTSlot {
+    static func slot(_ start: String = "2023-02-23T08:00:00+00:00", _ end: String = "2023-02-23T12:00:00+00:00") throws -> FUTSlot
+    {
         FUTSlot(start: try moment(start), end: try moment(end))
     }
 
     static func request(
         _ id: String, _ codings: [FUTCoding], version: String = "1", validFrom: String? = "2023-01-08T09:05:00+00:00",
-        episode: String = FUTSamples.episode, extra: Bool = false, active: Bool = true, from: String? = "2023-01-08T09:05:00+00:00",
+        episode: String = FUTSamples.episode, extra: Bool = false, active: Bool = true,
+        from: String? = "2023-01-08T09:05:00+00:00",
         until: String? = nil, companions: [FUTCoding] = []
     ) throws -> FUTPlan.Request {
         FUTPlan.Request(

@@ -13,16 +13,18 @@ import Vitals
         try #require(ordering.decide(act).first { $0.reading == act.readings[reading].id }).order
     }
 
-    @Test("A slot that contained the time of measurement, both ends included", arguments: [
-        ("2023-02-23T08:00:00+00:00", "2023-02-23T12:00:00+00:00", true),
-        ("2023-02-23T09:24:08+00:00", "2023-02-23T10:00:00+00:00", true),
-        ("2023-02-23T09:00:00+00:00", "2023-02-23T09:24:08+00:00", true),
-        ("2023-02-23T09:24:09+00:00", "2023-02-23T10:00:00+00:00", false),
-        ("2023-02-23T09:00:00+00:00", "2023-02-23T09:24:07+00:00", false),
-        // A moment has half an hour on either side.
-        ("2023-02-23T09:00:00+00:00", "2023-02-23T09:00:00+00:00", true),
-        ("2023-02-23T10:00:00+00:00", "2023-02-23T10:00:00+00:00", false),
-    ])
+    @Test(
+        "A slot that contained the time of measurement, both ends included",
+        arguments: [
+            ("2023-02-23T08:00:00+00:00", "2023-02-23T12:00:00+00:00", true),
+            ("2023-02-23T09:24:08+00:00", "2023-02-23T10:00:00+00:00", true),
+            ("2023-02-23T09:00:00+00:00", "2023-02-23T09:24:08+00:00", true),
+            ("2023-02-23T09:24:09+00:00", "2023-02-23T10:00:00+00:00", false),
+            ("2023-02-23T09:00:00+00:00", "2023-02-23T09:24:07+00:00", false),
+            // A moment has half an hour on either side.
+            ("2023-02-23T09:00:00+00:00", "2023-02-23T09:00:00+00:00", true),
+            ("2023-02-23T10:00:00+00:00", "2023-02-23T10:00:00+00:00", false),
+        ])
     func slots(start: String, end: String, isIn: Bool) throws {
         let request = try FUTSamples.request("1", [FUTSamples.panel])
         let slot = try FUTSamples.slot(start, end)
@@ -70,14 +72,17 @@ import Vitals
         #expect(try order(cuff, FUTSamples.ordering(plan)) == .resolved(request, slot))
     }
 
-    @Test("This hub's own readings count until a plan counts them", arguments: [
-        (nil as String?, false), ("2023-02-23T07:00:00Z", false), ("2023-02-23T05:00:00Z", true),
-    ])
+    @Test(
+        "This hub's own readings count until a plan counts them",
+        arguments: [
+            (nil as String?, false), ("2023-02-23T07:00:00Z", false), ("2023-02-23T05:00:00Z", true),
+        ])
     func claims(delivered: String?, isOpen: Bool) throws {
         let request = try FUTSamples.request("1", [FUTSamples.panel])
         let slot = try FUTSamples.slot()
         let claim = FUTClaim(
-            reading: SubjectID(rawValue: "other"), request: request.reference, slot: slot, delivered: try delivered.map(FUTSamples.at))
+            reading: SubjectID(rawValue: "other"), request: request.reference, slot: slot,
+            delivered: try delivered.map(FUTSamples.at))
         let plan = try FUTSamples.plan([request], [FUTSamples.item("1", slot)])
         let expected: FUTOrder = isOpen ? .resolved(request, slot) : .beyondRequested(request, slot)
         #expect(try order(cuff, FUTSamples.ordering(plan, claims: [claim])) == expected)
@@ -146,7 +151,8 @@ import Vitals
         let slot = try FUTSamples.slot()
         let ordering = FUTSamples.ordering(
             try FUTSamples.plan([old], [FUTSamples.item("1", slot)]),
-            try FUTSamples.plan([new], [FUTSamples.item("1", slot, requested: nil, submitted: 1)], fetched: "2023-02-23T11:00:00Z"))
+            try FUTSamples.plan(
+                [new], [FUTSamples.item("1", slot, requested: nil, submitted: 1)], fetched: "2023-02-23T11:00:00Z"))
         #expect(try order(cuff, ordering) == .beyondRequested(old, slot))
     }
 
@@ -175,7 +181,9 @@ import Vitals
             FUTSamples.item("1", timing: .extra), FUTSamples.item("2", timing: .unresolved), FUTSamples.item("3", timing: .adhoc),
             FUTSamples.item("4", slot),
         ]
-        let expected: [FUTOrder] = [.resolved(requests[3], slot), .adhoc(requests[2]), .unresolved(requests[1]), .extra(requests[0])]
+        let expected: [FUTOrder] = [
+            .resolved(requests[3], slot), .adhoc(requests[2]), .unresolved(requests[1]), .extra(requests[0]),
+        ]
         for order in expected {
             let present = Set(items.compactMap { $0.request.split(separator: "/").last.map(String.init) })
             let plan = try FUTSamples.plan(
