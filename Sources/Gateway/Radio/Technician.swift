@@ -72,7 +72,8 @@ actor Technician: Service {
         if case .running = state {
             throw OperationError(
                 "The hub is busy with another scan, pairing or verification.", why: "It does one at a time.",
-                remedy: "Wait until that has ended (two minutes at most), or end the command that began it.", exitCode: 75)
+                remedy: "Wait until it has ended: a pairing within three minutes, the others when their own time is over.",
+                exitCode: 75)
         }
         guard await radio.isReady || procedure is VerificationProcedure else { throw .noAdapter }
         lastID += 1
