@@ -160,7 +160,7 @@ struct PairingProcedure: Procedure {
             return [.step(ProcedureStep("battery", "Battery \(percent) %.", [.init("percent", .integer(percent))]))]
         case .reading: return [.step(ProcedureStep("test-reading", "A reading came; it counts as a test."))]
         case .ended: return finish()
-        case .connected, .clockRead, .keyRefused, .bondLost: return []
+        case .connected, .keyRefused, .bondLost: return []
         }
     }
 

@@ -132,14 +132,13 @@ actor Technician: Service {
         switch event {
         case .identified(let device), .enrolled(let device): await hear(.device(.identified), of: device)
         case .clockSet(let device): await hear(.device(.clockSet), of: device)
-        case .clockRead(let device, _): await hear(.device(.clockRead), of: device)
         case .subscribed(let device, _): await hear(.device(.subscribed), of: device)
         case .battery(let device, let percent): await hear(.device(.battery(percent)), of: device)
         case .committed(let device, _, _, _), .suppressed(let device), .kept(let device, _):
             await hear(.device(.reading), of: device)
         case .ended(let device, let readings, let reason):
             await hear(.device(.ended(readings: readings, reason: reason)), of: device)
-        case .connected, .frame, .confirmed, .commitRefused, .note: break
+        case .connected, .frame, .confirmed, .commitRefused, .clockRead, .note: break
         }
     }
 
