@@ -204,6 +204,20 @@ def numeric(world):
         compare(world, hub, ["numeric-1"])
 
 
+@scenario("legacy-pairing", 240)
+def legacy_pairing(world):
+    """A device from before Secure Connections: other keys, with EDIV and Rand, and it comes back with them."""
+    with world.hub() as hub:
+        started(hub)
+        provision(world, hub, "cuff-1", secure_connections=False)
+        keys = world.radio.events("cuff-1", "paired")[-1]["keys"]
+        world.check("the keys are those of a legacy pairing", "ltk_central" in keys or "ltk_peripheral" in keys, keys)
+        power_cycle(world, "cuff-1", 3)
+        take(world, hub, "cuff-1", 2)
+        world.check("it was paired once", pairings(world, "cuff-1") == 1)
+        compare(world, hub, ["cuff-1"])
+
+
 @scenario("reconnect-power-cycle", 300)
 def reconnect_power_cycle(world):
     """The device goes away and comes back, again and again, with new readings."""
