@@ -77,6 +77,7 @@ class Options:
     name_in_scan_response: bool = False
     leaves: str = "never"  # or done (when all is confirmed)
     leaves_after: float = 0.0  # seconds from the connection; 0: not
+    patience: float = 15.0  # seconds on a link on which nothing was asked yet; 0: without end
     leaves_after_pairing: float = 3.0  # seconds from the first subscription of the link on which it was paired; 0: not
     database_hash: bool = True
     service_changed: bool = True
@@ -114,7 +115,7 @@ class Delegate(PairingDelegate):
 
     async def accept(self):
         self.peripheral.log.write("pairing-asked")
-        return True
+        return self.peripheral.options.pairing != "none"
 
     async def confirm(self, auto=False):
         """A pairing in which nobody compares anything. A device that has a display for it does not put up with that."""
@@ -125,7 +126,7 @@ class Delegate(PairingDelegate):
 
 
 CAPABILITIES = {
-    "justworks": PairingDelegate.NO_OUTPUT_NO_INPUT, "passkey": PairingDelegate.DISPLAY_OUTPUT_ONLY,
+    "none": PairingDelegate.NO_OUTPUT_NO_INPUT, "justworks": PairingDelegate.NO_OUTPUT_NO_INPUT, "passkey": PairingDelegate.DISPLAY_OUTPUT_ONLY,
     "numeric": PairingDelegate.DISPLAY_OUTPUT_AND_YES_NO_INPUT,
 }
 
@@ -187,10 +188,8 @@ class Peripheral:
     # What it offers
 
     def pairing_configuration(self, _connection):
-        if self.options.pairing == "none":
-            return None
         return PairingConfig(
-            sc=self.options.secure_connections, mitm=self.options.pairing != "justworks", bonding=True,
+            sc=self.options.secure_connections, mitm=self.options.pairing in ("passkey", "numeric"), bonding=True,
             delegate=Delegate(self, CAPABILITIES[self.options.pairing]),
             identity_address_type=PairingConfig.AddressType.PUBLIC if self.options.address_type == "public" else PairingConfig.AddressType.RANDOM)
 
@@ -353,6 +352,9 @@ class Peripheral:
             self.device.send_l2cap_pdu(connection.handle, UNUSED_CID, b"\x00")
         if self.options.asks_for_security:
             self.device.request_pairing(connection)
+        # The kernel gives up a connect after 4 s and forgets the link where the cancel crosses the connection: nobody is there to end it but the peer.
+        if self.options.patience:
+            asyncio.get_running_loop().call_later(self.options.patience, self.lose_patience, connection)
         if self.options.leaves_after:
             asyncio.get_running_loop().call_later(self.options.leaves_after, self.leave, connection, "time")
 
@@ -384,6 +386,10 @@ class Peripheral:
         if self.connection is connection:
             self.log.write("leaves", why=why)
             asyncio.get_running_loop().create_task(self.hang_up(connection))
+
+    def lose_patience(self, connection):
+        if not self.requests and not connection.encryption:
+            self.leave(connection, "nothing was asked")
 
     async def hang_up(self, connection):
         try:

@@ -65,7 +65,7 @@ def provision(world, hub, name, verify=True, assign=True, passkey=None, model=No
 
 def prove(world, hub, name):
     """`devices verify` with what it asks for: the device is switched off and on, nobody touches the hub."""
-    cycle = threading.Thread(target=power_cycle, args=(world, name, 4), daemon=True)
+    cycle = threading.Thread(target=power_cycle, args=(world, name, 2.5), daemon=True)
     cycle.start()
     code, steps, error = hub.verify(name, 90)
     cycle.join(30)
