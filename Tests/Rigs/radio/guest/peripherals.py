@@ -64,7 +64,7 @@ class Options:
     pairing: str = "justworks"  # or passkey (shown here), numeric, none
     passkey: int = 123456
     secure_connections: bool = True
-    speaks_first: bool = True  # see UNUSED_CID
+    speaks_first: bool = False  # see UNUSED_CID
     asks_for_security: bool = False  # sends a Security Request when connected
     serial: str = ""
     records: int = 0  # in its memory from the start
