@@ -8,8 +8,9 @@ public import Vitals
 ///   keys always, even none, or peers are never asked for theirs;
 /// - a link that an earlier process left is ended first: its unconfirmed indication comes again on a fresh one (R1);
 /// - pairing happens in a ``PairingWindow`` only; whatever else asks to pair is refused, and keys that come of it are forgotten;
-/// - when its link ends the device leaves the kernel's list for its model's cool-down, or a cuff that advertises on is connected
+/// - when its link ends the device is only listened for during its model's cool-down, or a cuff that advertises on is connected
 ///   without end. One that is back before that was done is served: its link is its own, and not ended for the one before;
+/// - no device is removed while a connect to it may be in the making (``attempt``);
 /// - two failures of the stored key in a row are a lost bond: no more connecting, and never a new pairing by itself.
 ///
 /// Operation: every call returns what to do, in order. Commands go out one at a time, each with its answer; replies to the
@@ -62,6 +63,11 @@ public struct AdapterMachine: Sendable {
     private static let answer = StuckDetector<DeviceAddress>.answer
     /// Failures of the stored key in a row that make a lost bond: one may be a bad moment of the radio.
     static let keyFailures = 2
+    /// A device that was just taken off auto-connect may still be connected to for this long: 4 s (HCI_LE_AUTOCONN_TIMEOUT) and some for the
+    /// commands before. Remove Device or Unpair Device in the middle, between the advertisement and LE Create Connection, cancels a connect that
+    /// is made all the same; the kernel then has a connect without end and makes no other until the adapter is powered anew (6.1.192,
+    /// `hci_conn_params_free`, `hci_abort_conn`, `le_conn_complete_evt`; seen in the radio rig).
+    static let attempt = Duration.seconds(5)
 
     private enum State: Hashable {
         /// Not asked yet what it is.
@@ -107,6 +113,8 @@ public struct AdapterMachine: Sendable {
     private var inFlight: (command: Queued, since: MonotonicTime)?
     private var wished: [KnownDevice] = []
     private var known: [DeviceAddress: Entry] = [:]
+    /// Not ours any more, and to be removed at that time.
+    private var leaving: [DeviceAddress: MonotonicTime] = [:]
     private var isHeld = false
     private var window: PairingWindow?
     /// The link on which the pairing runs.
@@ -135,6 +143,7 @@ public struct AdapterMachine: Sendable {
         queue.removeAll()
         inFlight = nil
         isDiscovering = false
+        leaving.removeAll()
         for address in known.keys {
             known[address]?.isListed = false
             known[address]?.connection = nil
@@ -265,7 +274,7 @@ public struct AdapterMachine: Sendable {
         return taken()
     }
 
-    /// Takes the device off the kernel's list for its model's cool-down.
+    /// The device is not connected to for its model's cool-down.
     private mutating func rest(_ address: DeviceAddress) {
         guard let entry = known[address] else { return }
         unlist(address)
@@ -339,7 +348,10 @@ public struct AdapterMachine: Sendable {
             actions.append(.report(.unanswered(flight.command.command.opcode)))
         }
         if let since = pairingSince, now >= since + PairingWindow.limit { perform(window?.timedOut() ?? []) }
-        if state == .ready { listAll() }
+        if state == .ready {
+            removeLeft()
+            listAll()
+        }
         return taken()
     }
 
@@ -361,9 +373,11 @@ public struct AdapterMachine: Sendable {
         let haveKeysChanged = known.mapValues(\.device.keys) != next.mapValues(\.device.keys)
         known = next
         guard state == .ready else { return }
-        for (address, entry) in gone {
-            if entry.isListed { enqueue(.removeDevice(index, address)) }
-            if !entry.device.keys.isEmpty { enqueue(.unpair(index, address, disconnect: true)) }
+        for address in next.keys { leaving[address] = nil }
+        for (address, entry) in gone.sorted(by: { $0.key.description < $1.key.description }) {
+            if entry.isListed { enqueue(.addDevice(index, address, action: .scan)) }
+            if entry.connection != nil { enqueue(.disconnect(index, address)) }
+            leaving[address] = now + Self.attempt
         }
         if haveKeysChanged { loadKeys() }
         listAll()
@@ -395,8 +409,9 @@ public struct AdapterMachine: Sendable {
         enqueue(.setConnectable(index, false))
         enqueue(.setIOCapability(index, .noInputNoOutput))
         loadKeys()
-        enqueue(.setPowered(index, true), isVital: true)
+        // What an earlier process listed would be connected to as soon as there is power.
         enqueue(.removeDevice(index, nil))
+        enqueue(.setPowered(index, true), isVital: true)
         step()
     }
 
@@ -423,6 +438,7 @@ public struct AdapterMachine: Sendable {
     private mutating func lostPower() {
         state = .down
         isDiscovering = false
+        leaving.removeAll()
         for address in known.keys { known[address]?.isListed = false }
         perform(window?.cancel() ?? [])
         actions.append(.report(.poweredOff))
@@ -444,10 +460,20 @@ public struct AdapterMachine: Sendable {
         }
     }
 
+    /// The device is listened for, and not connected to; a connect under way goes on.
     private mutating func unlist(_ address: DeviceAddress) {
         guard known[address]?.isListed == true else { return }
         known[address]?.isListed = false
-        enqueue(.removeDevice(index, address))
+        enqueue(.addDevice(index, address, action: .scan))
+    }
+
+    /// Removes those that left, once no connect to them can be in the making.
+    private mutating func removeLeft() {
+        for (address, due) in leaving.sorted(by: { $0.key.description < $1.key.description }) where now >= due {
+            leaving[address] = nil
+            if address.kind != .classic { enqueue(.removeDevice(index, address)) }
+            enqueue(.unpair(index, address, disconnect: true))
+        }
     }
 
     private mutating func unlistAll() {
@@ -598,7 +624,8 @@ public struct AdapterMachine: Sendable {
             state == .ready
             ? known.values.filter { $0.session == nil && $0.connection == nil && !$0.isBondLost && !$0.isListed }.compactMap(
                 \.restsUntil) : []
-        if let wake = ([answer, pairing].compactMap { $0 } + rests).min() { actions.append(.wake(at: wake)) }
+        let departures = state == .ready ? leaving.values.map { $0 } : []
+        if let wake = ([answer, pairing].compactMap { $0 } + rests + departures).min() { actions.append(.wake(at: wake)) }
         defer { actions.removeAll() }
         return actions
     }

@@ -381,7 +381,7 @@ def ten_at_once(world):
         names = [f"cuff-{number}" for number in range(1, 9)] + ["oxi-1", "oxi-2"]
         for name in names:
             provision(world, hub, name, verify=False, kind="cuff" if name.startswith("cuff") else "oximeter", leaves="done", interval=500)
-        for name in names:
+            # A device that has said all is quiet.
             world.radio.order("set", name=name, advertises="pending")
         for name in names:
             prove_quietly(world, hub, name)
