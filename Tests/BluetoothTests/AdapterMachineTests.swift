@@ -415,6 +415,27 @@ import Vitals
         #expect(kernel.opcodes.last == .stopDiscovery)
     }
 
+    @Test func r10_aListedDeviceThatIsHeardAndNotConnectedToIsReported() {
+        func look(_ heard: [(DeviceAddress, DeviceFoundFlags)], lasts: Duration = .seconds(10), rests: Bool = false)
+            -> [AdapterMachine.Report]
+        {
+            var kernel = ready([known()])
+            if rests { kernel.take(kernel.machine.hold(true, at: kernel.now)) }
+            kernel.take(kernel.machine.scan(true, at: kernel.now))
+            kernel.tell(.discovering(index: 0, .lowEnergy, isActive: true))
+            for (address, flags) in heard { kernel.tell(.deviceFound(index: 0, address, rssi: -60, flags: flags, data: [])) }
+            kernel.pass(lasts)
+            kernel.forget()
+            kernel.tell(.discovering(index: 0, .lowEnergy, isActive: false))
+            return kernel.reports
+        }
+        #expect(look([(cuff, []), (stranger, [])]) == [.looked(heard: 2), .passedOver(cuff)])
+        #expect(look([(stranger, [])]) == [.looked(heard: 1)])
+        #expect(look([(cuff, .notConnectable)]) == [.looked(heard: 1)])
+        #expect(look([(cuff, [])], lasts: .seconds(4)) == [.looked(heard: 1)], "its turn may be next")
+        #expect(look([(cuff, [])], rests: true) == [.looked(heard: 1)], "nobody is to connect to it")
+    }
+
     @Test func aClassicDeviceIsAskedForItsName() throws {
         let oximeter = try #require(DeviceAddress("00:1C:05:00:00:09/classic"))
         var kernel = ready()

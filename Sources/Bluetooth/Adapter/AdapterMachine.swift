@@ -44,6 +44,8 @@ public struct AdapterMachine: Sendable {
         case pairingRefused(DeviceAddress)
         /// The end of an active look around, and how many devices it heard.
         case looked(heard: Int)
+        /// It was heard in an active look, and the kernel did not connect to it although it should.
+        case passedOver(DeviceAddress)
         /// The controller does not answer the kernel, or the kernel does not answer us.
         case unanswered(ManagementOpcode)
         case controllerError(UInt8)
@@ -68,6 +70,13 @@ public struct AdapterMachine: Sendable {
     /// is made all the same; the kernel then has a connect without end and makes no other until the adapter is powered anew (6.1.192,
     /// `hci_conn_params_free`, `hci_abort_conn`, `le_conn_complete_evt`; seen in the radio rig).
     static let attempt = Duration.seconds(5)
+
+    /// What one active look hears.
+    private struct Look: Hashable {
+        var heard: Set<DeviceAddress> = []
+        /// When a connectable one was heard first.
+        var connectable: [DeviceAddress: MonotonicTime] = [:]
+    }
 
     private enum State: Hashable {
         /// Not asked yet what it is.
@@ -124,7 +133,7 @@ public struct AdapterMachine: Sendable {
     private var connections = 0
     private var wantsScan = false
     private var isDiscovering = false
-    private var heard: Set<DeviceAddress> = []
+    private var look = Look()
     private var now = MonotonicTime(milliseconds: 0)
     private var actions: [Action] = []
 
@@ -293,17 +302,15 @@ public struct AdapterMachine: Sendable {
             info?.currentSettings = settings
             if state == .ready, !settings.contains(.powered) { lostPower() }
         case .deviceFound(_, let address, let rssi, let flags, let data):
-            heard.insert(address)
+            hear(address, isConnectable: !flags.contains(.notConnectable))
             // A Classic device is asked for its name only where somebody says that it is not known.
             if flags.contains(.confirmName) { actions.append(.send(.confirmName(index, address, isKnown: false))) }
             actions.append(
                 .report(.found(address, rssi: rssi, isConnectable: !flags.contains(.notConnectable), data: data)))
         case .discovering(_, _, let isActive):
-            if isDiscovering, !isActive {
-                actions.append(.report(.looked(heard: heard.count)))
-                heard.removeAll()
-            }
+            if isDiscovering, !isActive { lookEnded() }
             isDiscovering = isActive
+            look = Look()
             if !isActive { lookAround() }
         case .deviceConnected(_, let address, _, _):
             connections += 1
@@ -478,6 +485,24 @@ public struct AdapterMachine: Sendable {
 
     private mutating func unlistAll() {
         for address in known.keys.sorted(by: { $0.description < $1.description }) { unlist(address) }
+    }
+
+    /// Devices at rest are reported outside of looks too: that proves nothing.
+    private mutating func hear(_ address: DeviceAddress, isConnectable: Bool) {
+        guard isDiscovering else { return }
+        look.heard.insert(address)
+        if isConnectable, look.connectable[address] == nil { look.connectable[address] = now }
+    }
+
+    private mutating func lookEnded() {
+        actions.append(.report(.looked(heard: look.heard.count)))
+        for (address, since) in look.connectable.sorted(by: { $0.key.description < $1.key.description }) {
+            // One that was heard so long ago would have been connected to, and have failed or come up.
+            guard let entry = known[address], entry.isListed, entry.connection == nil, now >= since + Self.attempt else {
+                continue
+            }
+            actions.append(.report(.passedOver(address)))
+        }
     }
 
     private mutating func lookAround() {

@@ -2,12 +2,13 @@ import EventLoop
 import Glibc
 import Synchronization
 
-/// Closes the sockets of links on which the peer has said nothing, each on a thread that nobody needs afterwards.
+/// Closes the sockets of radio links, each on a thread that nobody needs afterwards.
 ///
 /// Linux 6.1.187 to 6.1.192 (Debian 12) free a link's HCI channel twice when the socket of a lost link is closed: the L2CAP channel keeps the
 /// connection alive since "Fix UAF in channel timeout by holding conn ref", `l2cap_conn_free` deletes `conn->hchan`, and `hci_conn_cleanup` has
 /// done so when the link was lost. The fault ends the thread that closes, and with it whatever that thread served. Every unfragmented PDU of
-/// the peer hides it, for `l2cap_recv_acldata` returns without giving its reference back, and the connection is then never freed.
+/// the peer hides it, for `l2cap_recv_acldata` returns without giving its reference back, and the connection is then never freed; so it meets
+/// links that are lost before the peer has spoken, and those of a peer that speaks in fragments.
 ///
 /// Source: Debian's `linux-source-6.1` 6.1.192-2, `net/bluetooth/l2cap_core.c` and `hci_conn.c`; seen in the radio rig.
 final class LinkCloser: Sendable {

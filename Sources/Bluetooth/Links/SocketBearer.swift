@@ -58,7 +58,7 @@ public actor SocketBearer: Bearer {
     private var listening: CheckedContinuation<Void, Never>?
     private var hasHeard = false
     private var reason: String?
-    /// Closes the descriptor of a link on which nothing was heard; `nil` where any thread may close it.
+    /// Closes the descriptor of a radio link; `nil` where any thread may close it.
     private let closer: LinkCloser?
     private var buffer = [UInt8](repeating: 0, count: longestPDU)
 
@@ -123,7 +123,7 @@ public actor SocketBearer: Bearer {
     /// another module is optimised as a whole.)
     deinit {
         guard case .open = state else { return }
-        let (loop, descriptor, closer) = (loop, descriptor, hasHeard ? nil : closer)
+        let (loop, descriptor, closer) = (loop, descriptor, closer)
         loop.execute {
             loop.unwatch(descriptor)
             if let closer { closer.close(descriptor) } else { Glibc.close(descriptor) }
@@ -288,7 +288,7 @@ public actor SocketBearer: Bearer {
         guard case .open = state else { return }
         state = .closed
         loop.unwatch(descriptor)
-        if !hasHeard, let closer { closer.close(descriptor) } else { Glibc.close(descriptor) }
+        if let closer { closer.close(descriptor) } else { Glibc.close(descriptor) }
         arrived.finish()
         for waiting in unsent { waiting.done.resume(throwing: BearerError.closed) }
         unsent.removeAll()

@@ -133,6 +133,7 @@ actor AdapterGuard: Service {
                 await radio.scan(false)
             }
             await observe(.looked(heard: heard), index)
+        case .passedOver(let address): await observe(.passedOver(address), index)
         case .lacks, .disconnected, .keyRefused, .bondLost, .pairing, .pairingRefused: break
         }
         bell.ring()

@@ -172,6 +172,7 @@ final class RadioService: Service {
         case .pairingRefused(let address):
             logger.note(.notice, "pairing refused")
             note(.refused, address, "it asked to pair outside a technician's window")
+        case .passedOver(let address): note(.error, address, "heard, and not connected to")
         case .looked(let heard): logger.note(.debug, "looked around", .count(heard))
         }
     }

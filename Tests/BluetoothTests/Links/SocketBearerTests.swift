@@ -5,7 +5,7 @@ import Testing
 
 @testable import Bluetooth
 
-@Suite("a bearer over a socket, and what becomes of a link on which nothing was heard", .timeLimit(.minutes(1)))
+@Suite("a bearer over a socket, and who closes it", .timeLimit(.minutes(1)))
 struct SocketBearerTests {
     private static let request: [UInt8] = [0x02, 0x05, 0x02]
     private static let answer: [UInt8] = [0x03, 0x41, 0x00]
@@ -71,7 +71,7 @@ struct SocketBearerTests {
         await #expect(throws: BearerError.closed) { try await bearer.send(Self.request) }
     }
 
-    @Test("a link on which nothing was heard is closed by a thread of its own, and that is no fault") func closedApart()
+    @Test("a radio link is closed by a thread of its own, and that is no fault") func closedApart()
         async throws
     {
         let loop = try EventLoop(name: "apart")
