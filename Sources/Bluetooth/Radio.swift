@@ -98,7 +98,7 @@ public actor Radio {
 
     // MARK: Life
 
-    /// Opens the management channel and the listeners, and takes every adapter that is there.
+    /// Opens the management channel, and takes every adapter that is there.
     ///
     /// - Throws: `EAFNOSUPPORT` where the kernel has no Bluetooth, `EPERM` or `EACCES` without CAP_NET_ADMIN.
     public func start() throws(BearerError) {
@@ -106,9 +106,7 @@ public actor Radio {
         let descriptor = try ManagementSocket.open()
         management = descriptor
         do throws(BearerError) {
-            for kind in [DeviceAddress.Kind.lePublic, .leRandom] { listeners.append(try L2CAPSocket.listen(kind: kind)) }
             try watch(descriptor) { $0.readManagement() }
-            for listener in listeners { try watch(listener) { $0.acceptLinks(listener) } }
         } catch {
             stop()
             throw error
@@ -118,11 +116,11 @@ public actor Radio {
 
     /// Closes all; links end with it, and what was not confirmed comes again.
     public func stop() {
-        for descriptor in listeners + (management.map { [$0] } ?? []) {
-            loop.unwatch(descriptor)
-            Glibc.close(descriptor)
+        stopListening()
+        if let management {
+            loop.unwatch(management)
+            Glibc.close(management)
         }
-        listeners.removeAll()
         management = nil
         machines.removeAll()
         wakes.removeAll()
@@ -243,6 +241,7 @@ public actor Radio {
         case .indexRemoved:
             guard machines.removeValue(forKey: index) != nil else { return }
             wakes[index] = nil
+            listenWhileReady()
             report.yield(.adapterRemoved(index: index))
         default:
             if case .deviceDisconnected(_, let address, let reason) = event, let bearer = links[address] ?? pairingLink {
@@ -271,6 +270,7 @@ public actor Radio {
         guard var machine = machines[index] else { return }
         let actions = body(&machine, now())
         machines[index] = machine
+        listenWhileReady()
         let adapter = machine.address?.text
         for action in actions {
             switch action {
@@ -313,10 +313,36 @@ public actor Radio {
         report.yield(.failed(.system(call: "write", code: code)))
     }
 
+    /// Listens before the first device is put on a list, and not while adapters are set up: a link that an earlier process left on auto-connect
+    /// is lost with the power, and one that nobody has accepted is lost without harm (``LinkCloser``).
+    private func listenWhileReady() {
+        guard machines.values.contains(where: \.isReady) else { return stopListening() }
+        guard listeners.isEmpty, management != nil else { return }
+        do throws(BearerError) {
+            for kind in [DeviceAddress.Kind.lePublic, .leRandom] {
+                let listener = try L2CAPSocket.listen(kind: kind)
+                listeners.append(listener)
+                try watch(listener) { $0.acceptLinks(listener) }
+            }
+        } catch {
+            stop()
+            report.yield(.failed(error))
+        }
+    }
+
+    private func stopListening() {
+        for listener in listeners {
+            loop.unwatch(listener)
+            Glibc.close(listener)
+        }
+        listeners.removeAll()
+    }
+
     private func acceptLinks(_ listener: Int32) {
         // The kernel tells of a link before it hands out its socket: what it told is known first.
         readManagement()
-        while let (descriptor, peer, adapter) = L2CAPSocket.accept(listener) {
+        // What it told may have ended the listening.
+        while listeners.contains(listener), let (descriptor, peer, adapter) = L2CAPSocket.accept(listener) {
             let machine = machines.values.first { $0.address?.text == adapter.text }
             guard let policy = machine?.policy(for: peer), policy != .refuse else {
                 // Nobody of ours; the machine ends the link itself.

@@ -1,3 +1,4 @@
+import CLinux
 import EventLoop
 import Glibc
 import Synchronization
@@ -67,6 +68,8 @@ final class LinkCloser: Sendable {
                 &thread, &attributes,
                 { context in
                     guard let context else { return nil }
+                    // Else it bears the name of the radio's, and a kernel's log would blame that one.
+                    _ = pthread_setname_np(pthread_self(), "vg-close")
                     // Not given back before the call returns: where it never does, this is lost with its thread.
                     let job = Unmanaged<Job>.fromOpaque(context).takeRetainedValue()
                     job.work()
