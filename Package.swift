@@ -78,7 +78,7 @@ let package = Package(
         tests("CatalogueTests", ["Catalogue", "Vitals", "ExactJSON"]),
         tests("ConfigurationTests", ["Gateway", "Catalogue", "Vitals", "ExactJSON", logging]),
         .testTarget(
-            name: "JournalTests", dependencies: ["Journal", "Steward", "Vitals", "ExactJSON", "CSQLite"], exclude: ["Golden"],
+            name: "JournalTests", dependencies: ["Journal", "Steward", "Vitals", "ExactJSON", "EventLoop", "CSQLite"], exclude: ["Golden"],
             swiftSettings: strict),
         tests("DevicesTests", ["Devices", "Protocols", "Catalogue", "Vitals", "ExactJSON"]),
         tests("ProtocolsTests", ["Protocols", "Vitals", "ExactJSON"]),
@@ -88,7 +88,7 @@ let package = Package(
         tests("FHIRTests", ["FHIR", "ExactJSON"]),
         tests("DestinationsTests", ["Destinations", "FHIR", "HTTPMessage", "Vitals", "ExactJSON"]),
         tests("EventLoopTests", ["EventLoop", "CLinux"]),
-        tests("BluetoothTests", ["Bluetooth", "Vitals", "EventLoop"]),
+        tests("BluetoothTests", ["Bluetooth", "Protocols", "Vitals", "EventLoop"]),
         tests(
             "SimulatorTests",
             [
@@ -110,7 +110,9 @@ let package = Package(
             ]),
         tests(
             "HubAPITests", ["HubAPI", "Vitals", "ExactJSON", "HTTP", "HTTPMessage", "EventLoop", "CLinux", logging, lifecycle]),
-        tests("GatewayTests", ["Gateway", "Bluetooth", "HubAPI", "Journal", "Vitals", "ExactJSON", "CLinux"]),
+        tests(
+            "GatewayTests",
+            ["Gateway", "Bluetooth", "HubAPI", "Journal", "Protocols", "Vitals", "ExactJSON", "EventLoop", "CLinux", logging]),
     ],
     swiftLanguageModes: [.v6]
 )

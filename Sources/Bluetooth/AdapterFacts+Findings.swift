@@ -5,6 +5,7 @@ extension AdapterFacts {
             case adapter
             case kernel = "bluetooth-kernel"
             case permission = "bluetooth-permission"
+            case capture = "bluetooth-capture"
             case rfkill
             case bluetoothd
             case firmware
@@ -44,6 +45,7 @@ extension AdapterFacts {
             case .adapter: adapterFinding(obstacles, wanted)
             case .kernel: kernelFinding(obstacles)
             case .permission: permissionFinding(obstacles, subject)
+            case .capture: captureFinding(subject)
             case .rfkill: rfkillFinding(obstacles)
             case .bluetoothd: bluetoothdFinding()
             case .firmware: firmwareFinding(obstacles)
@@ -86,6 +88,23 @@ extension AdapterFacts {
         case (.command, false):
             return Finding(
                 .permission, .warning, "the daemon is not running, and this command does not have \(name)",
+                "Start the daemon (systemctl start vitalgate) and ask again: its unit gives it \(name).")
+        }
+    }
+
+    /// The hub works without this right: only a technician's capture of the radio is refused.
+    private func captureFinding(_ subject: Subject) -> Finding {
+        let name = Rights.Capability.netRaw.name
+        switch (subject, rights.has(.netRaw)) {
+        case (.daemon, true): return Finding(.capture, .ok, "the daemon has \(name)")
+        case (.command, true): return Finding(.capture, .ok, "this command has \(name); the daemon is not running")
+        case (.daemon, false):
+            return Finding(
+                .capture, .warning, "the daemon does not have \(name): it works, and cannot record the radio for a technician",
+                "Install the unit that comes with this release (AmbientCapabilities= with \(name)), then systemctl daemon-reload and systemctl restart vitalgate.")
+        case (.command, false):
+            return Finding(
+                .capture, .warning, "the daemon is not running, and this command does not have \(name)",
                 "Start the daemon (systemctl start vitalgate) and ask again: its unit gives it \(name).")
         }
     }

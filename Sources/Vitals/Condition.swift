@@ -26,6 +26,8 @@ public struct Condition: Hashable, Sendable {
         case storageLow = "storage-low"
         case storageFull = "storage-full"
         case storageFailed = "storage-failed"
+        case captureRunning = "capture-running"
+        case captureKept = "capture-kept"
     }
 
     public var code: Code
@@ -81,6 +83,9 @@ extension Condition.Code {
         case .storageLow: "Connect the hub so that it can deliver, or give it a larger disk."
         case .storageFull: "Free disk space: the hub takes no readings until there is room. Devices keep theirs."
         case .storageFailed: "The disk failed: replace it. Devices keep what the hub has not confirmed."
+        case .captureRunning: "Wait until its minutes are over, or end it with `vitalgate adapter capture stop`."
+        case .captureKept:
+            "Fetch it with `vitalgate adapter capture export` if it is needed, then `vitalgate adapter capture delete`; it goes by itself."
         }
     }
 }

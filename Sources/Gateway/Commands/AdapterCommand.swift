@@ -11,7 +11,7 @@ struct AdapterCommand: AsyncParsableCommand {
             The hub drives its adapter itself: bluetoothd confirms a device's readings before anybody has stored them, so the \
             two must not share one. `vitalgate doctor` says whether something is in the way.
             """,
-        subcommands: [Claim.self, Release.self, Reset.self])
+        subcommands: [Claim.self, Release.self, Reset.self, Capture.self])
 
     struct Claim: AsyncParsableCommand {
         static let configuration = CommandConfiguration(

@@ -44,6 +44,7 @@ public struct Daemon: Sendable {
         var services: [any Service] = [parts.courier, parts.roster, parts.log]
         if let radio = parts.radio { services.append(radio) }
         if let technician = parts.technician { services.append(technician) }
+        if let capture = parts.capture { services.append(capture) }
         services += [
             parts.clockWatch, parts.housekeeping,
             Watchdog(notifier: notifier, loops: parts.loops, journal: parts.journal, logger: logger), control,
@@ -72,6 +73,7 @@ struct DaemonParts {
     /// `nil` where the configuration says that the radio is off.
     let radio: RadioService?
     let technician: Technician?
+    let capture: CaptureService?
     let log: DeviceLog
     let operations: Operations
     let clockWatch: ClockWatch
@@ -114,14 +116,20 @@ struct DaemonParts {
                 journal: journal, radio: adapters, desk: intake.desk, catalogue: catalogue, clock: clock, courier: courier,
                 hearing: hearing, logger: logger)
             self.technician = technician
+            // Files of the machine, and the capture's: neither has a device waiting for it.
+            let files = try EventLoop.made("vg-adapter")
+            capture = CaptureService(
+                journal: journal, monitor: RadioMonitor(loop: radio), lowBytes: configuration.storage.lowMegabytes << 20,
+                alarm: alarm, clock: clock, files: files, logger: logger)
             self.radio = RadioService(
                 radio: adapters, journal: journal, intake: intake, catalogue: catalogue, gate: gate, technician: technician,
                 keeper: AdapterGuard(
                     radio: adapters, wanted: configuration.bluetooth.adapters, journal: journal, clock: clock,
-                    files: try EventLoop.made("vg-adapter"), logger: logger),
+                    files: files, logger: logger),
                 log: log, clock: clock, logger: logger)
         } else {
             self.technician = nil
+            capture = nil
             self.radio = nil
         }
         self.log = log
@@ -135,10 +143,10 @@ struct DaemonParts {
             clock: clock, journal: journal, desk: intake.desk, courier: courier,
             patience: .seconds(Int64(configuration.clock.unsynchronisedMinutes) * 60), logger: logger)
         housekeeping = Housekeeping(
-            journal: journal, storage: configuration.storage, gate: gate, alarm: alarm, clock: clock, logger: logger)
+            journal: journal, storage: configuration.storage, gate: gate, alarm: alarm, capture: capture, clock: clock, logger: logger)
         operations = Operations(
             journal: journal, courier: courier, desk: intake.desk, roster: roster, radio: self.radio,
-            technician: self.technician, log: log, alarm: alarm, catalogue: catalogue, clock: clock, zone: zone)
+            technician: self.technician, capture: capture, log: log, alarm: alarm, catalogue: catalogue, clock: clock, zone: zone)
         loops = [radio] + receiverLoops
     }
 
