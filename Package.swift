@@ -78,7 +78,8 @@ let package = Package(
         tests("CatalogueTests", ["Catalogue", "Vitals", "ExactJSON"]),
         tests("ConfigurationTests", ["Gateway", "Catalogue", "Vitals", "ExactJSON", logging]),
         .testTarget(
-            name: "JournalTests", dependencies: ["Journal", "Steward", "Vitals", "ExactJSON", "EventLoop", "CSQLite"], exclude: ["Golden"],
+            name: "JournalTests", dependencies: ["Journal", "Steward", "Vitals", "ExactJSON", "EventLoop", "CSQLite"],
+            exclude: ["Golden"],
             swiftSettings: strict),
         tests("DevicesTests", ["Devices", "Protocols", "Catalogue", "Vitals", "ExactJSON"]),
         tests("ProtocolsTests", ["Protocols", "Vitals", "ExactJSON"]),

@@ -101,7 +101,8 @@ extension AdapterFacts {
         case (.daemon, false):
             return Finding(
                 .capture, .warning, "the daemon does not have \(name): it works, and cannot record the radio for a technician",
-                "Install the unit that comes with this release (AmbientCapabilities= with \(name)), then systemctl daemon-reload and systemctl restart vitalgate.")
+                "Install the unit that comes with this release (AmbientCapabilities= with \(name)), then systemctl daemon-reload and systemctl restart vitalgate."
+            )
         case (.command, false):
             return Finding(
                 .capture, .warning, "the daemon is not running, and this command does not have \(name)",

@@ -122,6 +122,8 @@ public struct SpoolReader: Sendable {
     public func block(at offset: Int) throws(JournalError) -> SealedSpool.Block? {
         guard offset >= start, let head = try read(4, at: offset), head.count == 4 else { return nil }
         let length = head.reduce(0) { $0 << 8 | Int($1) }
+        // A file system that lost its last blocks may give zeros for them.
+        guard length != 0 else { return nil }
         guard length > SealedSpool.overhead, length <= SealedSpool.overhead + 1 + SealedSpool.mostBlock else {
             throw broken(offset)
         }

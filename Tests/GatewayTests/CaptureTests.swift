@@ -119,6 +119,13 @@ import Vitals
         }
     }
 
+    enum Interruption: CaseIterable {
+        /// The daemon was stopped.
+        case stopped
+        /// It crashed, and of the last block some bytes are there, or bytes that are not its own, or zeros.
+        case cut, garbled, zeroed
+    }
+
     private static let marker = Array("blood pressure 127/79".utf8)
 
     private static func acl(_ payload: [UInt8]) -> MonitorRecord {
@@ -132,7 +139,7 @@ import Vitals
     @Test("it is announced, sealed, ended, exported and deleted, each with who and why in the audit log")
     func wholeCourse() async throws {
         let bench = try await Bench()
-        try await bench.run {
+        try await bench.run { () async throws in
             #expect(await bench.state() == "none")
             _ = try await bench.service.start(minutes: 10, reason: "cuff is not heard", by: "uid:7").get()
             #expect(await bench.state() == "running")
@@ -177,7 +184,7 @@ import Vitals
     @Test("it ends by itself after its minutes, and goes by itself after its day")
     func byItself() async throws {
         let bench = try await Bench()
-        try await bench.run {
+        try await bench.run { () async throws in
             _ = try await bench.service.start(minutes: 1, reason: "x", by: "uid:7").get()
             bench.clock.move(59)
             bench.send([Self.acl([1])])
@@ -191,7 +198,7 @@ import Vitals
         bench.clock.move(86_400)
         await bench.close()
         let later = try await Bench(bench.scratch, clock: bench.clock)
-        try await later.run {
+        try await later.run { () async throws in
             #expect(await later.state() == "kept")
             #expect(await later.service.status()["reason"]?.string == "x")
             #expect(try await eventually { await later.state() == "none" })
@@ -201,12 +208,12 @@ import Vitals
         await later.close()
     }
 
-    @Test("one that the end of the daemon interrupted has ended, and what was written is there", arguments: [true, false])
-    func interrupted(isGraceful: Bool) async throws {
+    @Test("one that the end of the daemon interrupted has ended, and what was written is there", arguments: Interruption.allCases)
+    func interrupted(_ interruption: Interruption) async throws {
         let scratch = Scratch()
         let first = try await Bench(scratch)
-        if isGraceful {
-            try await first.run {
+        if interruption == .stopped {
+            try await first.run { () async throws in
                 _ = try await first.service.start(minutes: 60, reason: "x", by: "uid:7").get()
                 first.send([Self.acl([1]), Self.acl([2])])
                 #expect(try await eventually { await first.service.status()["records"]?.integer == 2 })
@@ -225,19 +232,31 @@ import Vitals
             let whole = await writer.count
             _ = try await writer.append(kind: 2, [1, 2, 3])
             await writer.close()
-            #expect(truncate(scratch.path + "/capture.sealed", off_t(whole + 7)) == 0)
+            let path = scratch.path + "/capture.sealed"
+            switch interruption {
+            case .stopped: break
+            case .cut: #expect(truncate(path, off_t(whole + 7)) == 0)
+            case .garbled:
+                let descriptor = open(path, O_WRONLY)
+                #expect(pwrite(descriptor, [UInt8](repeating: 0, count: 10), 10, off_t(whole + 10)) == 10)
+                close(descriptor)
+            case .zeroed:
+                #expect(truncate(path, off_t(whole)) == 0)
+                #expect(truncate(path, off_t(whole + 4_096)) == 0)
+            }
         }
         await first.close()
         let second = try await Bench(scratch)
-        try await second.run {
+        try await second.run { () async throws in
             #expect(await second.state() == "kept")
+            #expect(await second.service.status()["records"]?.integer == 2)
             #expect(await second.service.status()["endedBecause"]?.string == "the daemon ended")
             #expect(try await second.conditions() == [.captureKept])
             #expect(try await second.export().count == 16 + 2 * (24 + 9))
         }
         await second.close()
         let third = try await Bench(scratch)
-        try await third.run { #expect(await third.state() == "kept") }
+        try await third.run { () async throws in #expect(await third.state() == "kept") }
         #expect(try await third.audit().filter { $0.contains("capture-stop") } == ["hub capture-stop the daemon ended"])
         await third.close()
     }
@@ -245,7 +264,7 @@ import Vitals
     @Test("R9 it is not begun on a disk that fills, and goes first from one that does")
     func r9_storage() async throws {
         let bench = try await Bench()
-        try await bench.run {
+        try await bench.run { () async throws in
             _ = try await bench.service.start(minutes: 10, reason: "x", by: "uid:7").get()
             await bench.service.drop(why: "the disk filled up")
             #expect(await bench.state() == "none")
@@ -259,7 +278,7 @@ import Vitals
         }
         await bench.close()
         let small = try await Bench(lowBytes: .max)
-        try await small.run {
+        try await small.run { () async throws in
             guard case .failure(let error) = await small.service.start(minutes: 1, reason: "x", by: "uid:7") else {
                 Issue.record("begun")
                 return
@@ -273,7 +292,7 @@ import Vitals
     @Test("it ends where its file is full")
     func full() async throws {
         let bench = try await Bench()
-        try await bench.run {
+        try await bench.run { () async throws in
             _ = try await bench.service.start(minutes: 60, reason: "x", by: "uid:7").get()
             let large = MonitorRecord(.isoReceived, index: 0, payload: [UInt8](repeating: 1, count: 60_000))
             while await bench.state() == "running" {
@@ -294,7 +313,7 @@ import Vitals
         let scratch = Scratch()
         _ = scratch.write("no spool at all, and long enough for one", to: "capture.sealed")
         let bench = try await Bench(scratch)
-        try await bench.run { #expect(await bench.state() == "none") }
+        try await bench.run { () async throws in #expect(await bench.state() == "none") }
         #expect(access(scratch.path + "/capture.sealed", F_OK) != 0)
         #expect(try await bench.audit().last?.hasPrefix("hub capture-delete it could not be read") == true)
         await bench.close()
@@ -303,7 +322,7 @@ import Vitals
     @Test("what the kernel refuses is told with its reason", arguments: [(EPERM, 77), (EACCES, 77), (EAFNOSUPPORT, 69)])
     func refused(_ code: Int32, _ exitCode: Int) async throws {
         let bench = try await Bench(refusal: code)
-        try await bench.run {
+        try await bench.run { () async throws in
             guard case .failure(let error) = await bench.service.start(minutes: 1, reason: "x", by: "uid:7") else {
                 Issue.record("begun")
                 return

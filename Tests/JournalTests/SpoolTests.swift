@@ -95,7 +95,8 @@ struct SpoolTests {
         _ = try await writer.append(kind: 2, [UInt8](repeating: 9, count: 100))
         await writer.close()
         let path = scratch.path + "/capture.sealed"
-        for cut in [whole + 1, whole + 4, whole + 50] {
+        // The last is longer than what is left: the file system fills it with zeros.
+        for cut in [whole + 50, whole + 4, whole + 1, whole + 40] {
             #expect(truncate(path, off_t(cut)) == 0)
             #expect(try blocks(try #require(try await journal.spool("capture"))).map(\.bytes) == [[0], [1], [2]])
         }

@@ -143,7 +143,8 @@ struct DaemonParts {
             clock: clock, journal: journal, desk: intake.desk, courier: courier,
             patience: .seconds(Int64(configuration.clock.unsynchronisedMinutes) * 60), logger: logger)
         housekeeping = Housekeeping(
-            journal: journal, storage: configuration.storage, gate: gate, alarm: alarm, capture: capture, clock: clock, logger: logger)
+            journal: journal, storage: configuration.storage, gate: gate, alarm: alarm, capture: capture, clock: clock,
+            logger: logger)
         operations = Operations(
             journal: journal, courier: courier, desk: intake.desk, roster: roster, radio: self.radio,
             technician: self.technician, capture: capture, log: log, alarm: alarm, catalogue: catalogue, clock: clock, zone: zone)

@@ -12,27 +12,6 @@ import Vitals
 /// A technician's capture of the radio: at most one, sealed on disk, ended and deleted by itself, and told as a condition for as long as
 /// there is anything of it. The shell around ``CaptureCourse``.
 actor CaptureService: Service {
-    /// Who asked for it and why, and what came of it so far.
-    private struct Details {
-        var actor: String
-        var reason: String
-        var began: ClockReading
-        var minutes: Int
-        var records = 0
-        var drops = 0
-        var bytes = 0
-    }
-
-    /// What a block of the spool is.
-    private enum Kind: UInt8 {
-        /// JSON: by whom, why, when, for how long.
-        case beginning = 1
-        /// btsnoop records.
-        case records
-        /// JSON: when and why it ended.
-        case end
-    }
-
     nonisolated var unownedExecutor: UnownedSerialExecutor { files.asUnownedSerialExecutor() }
 
     private let journal: Journal
@@ -46,7 +25,7 @@ actor CaptureService: Service {
     private let logger: Logger
     private let bell = Doorbell()
     private var course = CaptureCourse()
-    private var details: Details?
+    private var details: CaptureDetails?
     private var writer: SpoolWriter?
     /// Where the export that somebody reads goes on; what begins elsewhere is an export of its own.
     private var exporting: Int?
@@ -134,8 +113,8 @@ actor CaptureService: Service {
     func delete(by actor: String) async -> Result<JSON, OperationError> {
         await exclusively {
             switch self.course.state {
-            case .none: return .failure(Self.nothing("Nothing was deleted."))
-            case .running: return .failure(Self.runs("Nothing was deleted."))
+            case .none: return .failure(.noCapture("Nothing was deleted."))
+            case .running: return .failure(.captureRuns("Nothing was deleted."))
             case .kept:
                 await self.delete(by: actor, why: "a person said so")
                 return .success(["deleted": true])
@@ -158,15 +137,13 @@ actor CaptureService: Service {
 
     // MARK: Its course
 
-    private static let notStarted = "The radio is not being recorded."
-
     private func begin(minutes: Int, reason: String, by actor: String) async -> Result<JSON, OperationError> {
         switch course.state {
-        case .running: return .failure(Self.runs("No second capture was started."))
+        case .running: return .failure(.captureRuns("No second capture was started."))
         case .kept:
             return .failure(
                 OperationError(
-                    Self.notStarted, why: "An earlier capture is kept, and there is room for one.",
+                    OperationError.captureNotStarted, why: "An earlier capture is kept, and there is room for one.",
                     remedy: "Fetch it with `vitalgate adapter capture export`, then `vitalgate adapter capture delete`.",
                     exitCode: 75))
         case .none: break
@@ -177,13 +154,14 @@ actor CaptureService: Service {
             guard alarm.condition == nil, free - CaptureCourse.mostBytes >= lowBytes else {
                 return .failure(
                     OperationError(
-                        Self.notStarted, why: "The disk has too little room left for a capture (\(free >> 20) MB).",
+                        OperationError.captureNotStarted,
+                        why: "The disk has too little room left for a capture (\(free >> 20) MB).",
                         remedy: "Make room on the disk of the state directory, then start it again.", exitCode: 75))
             }
             do throws(BearerError) {
                 try await monitor.start { [bell] in bell.ring() }
             } catch {
-                return .failure(Self.refused(error))
+                return .failure(.captureRefused(error))
             }
             do throws(JournalError) {
                 let begun = try await open(minutes: minutes, reason: reason, by: actor, at: now)
@@ -206,7 +184,7 @@ actor CaptureService: Service {
     private func open(minutes: Int, reason: String, by actor: String, at now: ClockReading) async throws(JournalError)
         -> SpoolWriter
     {
-        let details = Details(actor: actor, reason: reason, began: now, minutes: minutes)
+        let details = CaptureDetails(actor: actor, reason: reason, began: now, minutes: minutes)
         try await journal.write { tx in
             try tx.audit(
                 at: now.wall, actor: actor, action: "capture-start", subject: Self.subject, detail: "\(minutes) min: \(reason)")
@@ -218,10 +196,7 @@ actor CaptureService: Service {
         }
         do throws(JournalError) {
             let writer = try await journal.makeSpool(Self.name, limit: CaptureCourse.mostBytes, on: files)
-            let beginning = JSON.members([
-                "by": .string(actor), "why": .string(reason), "minutes": .integer(minutes), "clock": Self.json(now),
-            ])
-            _ = try await writer.append(kind: Kind.beginning.rawValue, beginning.bytes)
+            _ = try await writer.append(kind: CaptureBlock.beginning.rawValue, details.beginning.bytes)
             self.details = details
             return writer
         } catch {
@@ -234,7 +209,7 @@ actor CaptureService: Service {
     private func drain() async {
         while course.isRunning, let writer, let chunk = await monitor.take() {
             do throws(JournalError) {
-                guard try await writer.append(kind: Kind.records.rawValue, chunk.bytes) else {
+                guard try await writer.append(kind: CaptureBlock.records.rawValue, chunk.bytes) else {
                     return await end(.size, by: "hub")
                 }
                 details?.records += chunk.records
@@ -256,7 +231,8 @@ actor CaptureService: Service {
         course.end(end, at: now)
         if let writer {
             do throws(JournalError) {
-                _ = try await writer.append(kind: Kind.end.rawValue, Self.endBlock(end, details, now).bytes, isLast: true)
+                _ = try await writer.append(
+                    kind: CaptureBlock.end.rawValue, CaptureDetails.ending(end, details, at: now).bytes, isLast: true)
             } catch {
                 // It will be found as interrupted.
                 logger.note(.error, "radio capture not written", .reason(error.what))
@@ -328,32 +304,46 @@ actor CaptureService: Service {
         let now = clock.now()
         var offset = spool.start
         var ending: (clock: ClockReading, end: CaptureCourse.End)?
-        while let block = try spool.block(at: offset) {
+        while let block = try wholeBlock(of: spool, at: offset) {
             offset = block.next
-            switch Kind(rawValue: block.kind) {
-            case .beginning: details = Self.details(block.bytes, now)
-            case .records: details?.bytes += block.bytes.count
+            switch CaptureBlock(rawValue: block.kind) {
+            case .beginning: details = CaptureDetails(block.bytes, foundAt: now)
+            case .records:
+                details?.bytes += block.bytes.count
+                details?.records += BTSnoop.count(of: block.bytes)
             case .end:
                 let json = try? JSON(parsing: block.bytes)
                 let end = (json?["end"]?.string).flatMap(CaptureCourse.End.init(rawValue:)) ?? .restart
-                details?.records = json?["records"]?.integer ?? 0
                 details?.drops = json?["drops"]?.integer ?? 0
-                ending = (Self.clock(json?["clock"]) ?? now, end)
+                ending = (ClockReading(captured: json?["clock"]) ?? now, end)
             case nil: break
             }
         }
         if let ending {
             course.found(ended: ending.clock, ending.end, at: now)
+            // Also where the power went between the end and its telling.
+            try await journal.write { tx in try Self.raiseKept(tx, ending.end, at: ending.clock) }
             return
         }
         course.found(ended: now, .restart, at: now)
         if let writer = try await journal.continueSpool(Self.name, at: offset, limit: CaptureCourse.mostBytes, on: files) {
-            let block = Self.endBlock(.restart, details, now)
-            _ = try await writer.append(kind: Kind.end.rawValue, block.bytes, isLast: true)
+            let block = CaptureDetails.ending(.restart, details, at: now)
+            _ = try await writer.append(kind: CaptureBlock.end.rawValue, block.bytes, isLast: true)
             await writer.close()
         }
         logger.note(.notice, "radio capture ended", .code(CaptureCourse.End.restart))
         await tellKept(.restart, by: "hub", at: now)
+    }
+
+    /// What a power cut left of the last block may be of its length and not of its bytes: there the capture ends.
+    private func wholeBlock(of spool: SpoolReader, at offset: Int) throws(JournalError) -> SealedSpool.Block? {
+        do throws(JournalError) {
+            return try spool.block(at: offset)
+        } catch {
+            guard case .sealBroken = error, offset > spool.start else { throw error }
+            logger.note(.warning, "radio capture cut short", .reason(error.what), .bytes(spool.count - offset))
+            return nil
+        }
     }
 
     // MARK: Export
@@ -361,12 +351,12 @@ actor CaptureService: Service {
     private func piece(from offset: Int, by actor: String) async -> Result<JSON, OperationError> {
         let what = "The capture was not exported."
         switch course.state {
-        case .none: return .failure(Self.nothing(what))
-        case .running: return .failure(Self.runs(what))
+        case .none: return .failure(.noCapture(what))
+        case .running: return .failure(.captureRuns(what))
         case .kept: break
         }
         do throws(JournalError) {
-            guard let spool = try await journal.spool(Self.name) else { return .failure(Self.nothing(what)) }
+            guard let spool = try await journal.spool(Self.name) else { return .failure(.noCapture(what)) }
             if offset == 0 || offset != exporting {
                 let now = clock.now().wall
                 try await journal.write { tx in
@@ -379,7 +369,7 @@ actor CaptureService: Service {
             if offset == 0 {
                 bytes = BTSnoop.header
             } else if let block = try spool.block(at: offset) {
-                if block.kind == Kind.records.rawValue { bytes = block.bytes }
+                if block.kind == CaptureBlock.records.rawValue { bytes = block.bytes }
                 next = block.next
             } else {
                 next = nil
@@ -416,75 +406,5 @@ actor CaptureService: Service {
                 ])
             }
         return .object((state.object ?? []) + (told.object ?? []))
-    }
-
-    private static func nothing(_ what: String) -> OperationError {
-        OperationError(
-            what, why: "There is no capture.", remedy: "Start one with `vitalgate adapter capture start --reason TEXT`.",
-            exitCode: 65)
-    }
-
-    private static func runs(_ what: String) -> OperationError {
-        OperationError(
-            what, why: "A capture is running.", remedy: "End it first: `vitalgate adapter capture stop`.", exitCode: 75)
-    }
-
-    static func refused(_ error: BearerError) -> OperationError {
-        if case .system(_, let code) = error, code == EPERM || code == EACCES {
-            let name = AdapterFacts.Rights.Capability.netRaw.name
-            return OperationError(
-                notStarted, why: "The daemon does not have \(name), which the kernel asks for before it shows packets.",
-                remedy:
-                    "Run it as the service vitalgate.service, whose unit gives \(name); `vitalgate doctor` shows what it has.",
-                exitCode: 77)
-        }
-        return OperationError(
-            notStarted, why: "The kernel's monitor channel could not be opened (\(error)).",
-            remedy: "`vitalgate doctor` says what is missing.", exitCode: 69)
-    }
-
-    // MARK: Blocks
-
-    private static func json(_ clock: ClockReading) -> JSON {
-        [
-            "wall": .integer(clock.wall.milliseconds), "monotonic": .integer(clock.monotonic.milliseconds),
-            "boot": .string(clock.boot.rawValue),
-        ]
-    }
-
-    private static func clock(_ json: JSON?) -> ClockReading? {
-        guard let wall = json?["wall"]?.integer, let monotonic = json?["monotonic"]?.integer, let boot = json?["boot"]?.string
-        else { return nil }
-        return ClockReading(
-            wall: Instant(milliseconds: Int64(wall)), offsetMinutes: 0, monotonic: MonotonicTime(milliseconds: Int64(monotonic)),
-            boot: BootID(rawValue: boot), source: .unsynchronised)
-    }
-
-    private static func details(_ bytes: [UInt8], _ now: ClockReading) -> Details {
-        let json = try? JSON(parsing: bytes)
-        return Details(
-            actor: json?["by"]?.string ?? "unknown", reason: json?["why"]?.string ?? "", began: clock(json?["clock"]) ?? now,
-            minutes: json?["minutes"]?.integer ?? 0)
-    }
-
-    private static func endBlock(_ end: CaptureCourse.End, _ details: Details?, _ now: ClockReading) -> JSON {
-        [
-            "end": .string(end.rawValue), "clock": json(now), "records": .integer(details?.records ?? 0),
-            "drops": .integer(details?.drops ?? 0),
-        ]
-    }
-}
-
-extension CaptureCourse.End {
-    /// Behind "because".
-    var words: String {
-        switch self {
-        case .stopped: "a person stopped it"
-        case .time: "its minutes were over"
-        case .size: "its file was full"
-        case .storage: "the disk filled up, or the hub was wiped"
-        case .failed: "it could not be gone on with"
-        case .restart: "the daemon ended"
-        }
     }
 }

@@ -23,7 +23,9 @@ import Vitals
         #expect(course.due(at: Self.clock(end, wall: -1_000_000)) == .end(.time))
     }
 
-    @Test("more or fewer minutes than there may be are cut", arguments: [(0, 60), (-5, 60), (61, 3_600), (Int.max, 3_600)])
+    @Test(
+        "more or fewer minutes than there may be are cut",
+        arguments: [(0, 60), (-5, 60), (61, 3_600), (Int.max, 3_600)] as [(Int, Int64)])
     func bounds(_ asked: Int, _ seconds: Int64) {
         var course = CaptureCourse()
         course.start(minutes: asked, at: Self.clock(0))

@@ -39,7 +39,7 @@ import Testing
         Row("LE Add Device To Resolving List", .command, "2720 27 01 \(address) \(key(32))"),
         Row("LE Create BIG", .command, "6820 1f 01 02 03 102700 6400 1400 02 02 00 00 01 \(key())"),
         Row("LE Create BIG Test", .command, "6920 24 01 02 03 102700 1000 04 6400 6400 02 00 00 02 02 01 01 \(key())"),
-        Row("LE BIG Create Sync", .command, "6b20 1a 01 0200 01 \(key()) 02 6400 01 01"),
+        Row("LE BIG Create Sync", .command, "6b20 19 01 0200 01 \(key()) 02 6400 01 01"),
         // Vol 4 Part E 7.7: code, length, parameters.
         Row("Return Link Keys", .event, "15 17 01 \(key(22))"),
         Row("Link Key Notification", .event, "18 17 \(address) \(key()) 05"),
@@ -73,15 +73,15 @@ import Testing
     ]
 
     @Test("The bytes of a key become zero, and no others", arguments: rows)
-    func keys(_ row: Row) throws {
+    func keys(_ row: Row) {
         var redaction = KeyRedaction()
-        let kept = try #require(redaction.redact(MonitorRecord(row.kind, index: 0, payload: row.packet)))
-        #expect(kept.payload == row.redacted)
+        let kept = redaction.redact(MonitorRecord(row.kind, index: 0, payload: row.packet))
+        #expect(kept?.payload == row.redacted)
         #expect(row.packet.contains(0xFF))
     }
 
     @Test("A packet that was cut short has no key's byte either, and does no harm", arguments: rows)
-    func truncated(_ row: Row) throws {
+    func truncated(_ row: Row) {
         for count in 0..<row.packet.count {
             var redaction = KeyRedaction()
             let kept = redaction.redact(MonitorRecord(row.kind, index: 0, payload: Array(row.packet.prefix(count))))

@@ -54,6 +54,9 @@ import Testing
         // 1970-01-01T00:00:00.000001Z.
         let expected = "00000006 00000006 0003 0003 00000007 00dcddb30f2f8001 0e0401030c00".filter { $0 != " " }
         #expect(BTSnoop.record(record, microseconds: 1, drops: 7) == bytes(expected))
+        #expect(BTSnoop.count(of: bytes(expected) + bytes(expected)) == 2)
+        #expect(BTSnoop.count(of: Array((bytes(expected) + bytes(expected)).dropLast())) == 1)
+        #expect(BTSnoop.count(of: []) == 0)
         // BlueZ counts from the year 2000, 946,684,800 s after 1970.
         let later = BTSnoop.record(record, microseconds: 946_684_800_000_000, drops: 0)
         #expect(Array(later[16..<24]) == bytes("00e03ab44a676000"))
