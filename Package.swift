@@ -19,6 +19,7 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 }
 
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let cryptoExtras: Target.Dependency = .product(name: "CryptoExtras", package: "swift-crypto")
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
@@ -54,6 +55,7 @@ let package = Package(
         room("Steward", ["Vitals", "ExactJSON", crypto]),
         room("FHIR", ["Vitals", "ExactJSON"]),
         room("HTTPMessage"),
+        room("Trust", ["Vitals", "HTTPMessage", "ExactJSON", crypto, cryptoExtras]),
         room("Devices", ["Protocols", "Catalogue", "Vitals", "ExactJSON"]),
         room("Destinations", ["FHIR", "Vitals", "HTTPMessage", "ExactJSON"]),
 
@@ -84,6 +86,7 @@ let package = Package(
         tests("DevicesTests", ["Devices", "Protocols", "Catalogue", "Vitals", "ExactJSON"]),
         tests("ProtocolsTests", ["Protocols", "Vitals", "ExactJSON"]),
         tests("StewardTests", ["Steward", "Vitals", "ExactJSON"]),
+        tests("TrustTests", ["Trust", "Vitals", "HTTPMessage", "ExactJSON", crypto]),
         tests("VitalsTests", ["Vitals", "ExactJSON"]),
         tests("ExactJSONTests", ["ExactJSON"]),
         tests("FHIRTests", ["FHIR", "ExactJSON"]),
@@ -113,7 +116,11 @@ let package = Package(
             "HubAPITests", ["HubAPI", "Vitals", "ExactJSON", "HTTP", "HTTPMessage", "EventLoop", "CLinux", logging, lifecycle]),
         tests(
             "GatewayTests",
-            ["Gateway", "Bluetooth", "HubAPI", "Journal", "Protocols", "Vitals", "ExactJSON", "EventLoop", "CLinux", logging]),
+            [
+                "Gateway", "Bluetooth", "Catalogue", "Protocols", "HubAPI", "Journal", "Vitals", "ExactJSON", "EventLoop",
+                "CLinux",
+                logging,
+            ]),
     ],
     swiftLanguageModes: [.v6]
 )

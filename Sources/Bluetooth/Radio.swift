@@ -22,6 +22,8 @@ public struct RadioLink: Sendable {
     public let bearer: SocketBearer
     /// The link on which the device was just paired.
     public let isPairing: Bool
+    /// Which of the device's links it is; `nil` where it had ended before it was looked at.
+    public let connection: Int?
     let policy: AdapterMachine.Policy
 
     /// Encrypts the link as its bond asks. Nothing that the device says is to be believed before.
@@ -49,6 +51,8 @@ public actor Radio {
     /// Identity addresses of the adapters that are ours, `AA:BB:CC:DD:EE:FF`; every adapter where empty.
     private let adapters: Set<String>
     private let now: @Sendable () -> MonotonicTime
+    /// Every command and event by name, without what it carries: for a log that somebody reads to find out why.
+    private let trace: (@Sendable (String) -> Void)?
     private let report: AsyncStream<RadioEvent>.Continuation
     private var management: Int32?
     private var listeners: [Int32] = []
@@ -68,7 +72,11 @@ public actor Radio {
     private static let longestEvent = 6 + 65_535
 
     /// - Parameter now: the monotonic clock of all timing.
-    public init(loop: EventLoop, adapters: Set<String>, now: @escaping @Sendable () -> MonotonicTime) {
+    public init(
+        loop: EventLoop, adapters: Set<String>, trace: (@Sendable (String) -> Void)? = nil,
+        now: @escaping @Sendable () -> MonotonicTime
+    ) {
+        self.trace = trace
         self.loop = loop
         self.adapters = adapters
         self.now = now
@@ -158,16 +166,23 @@ public actor Radio {
         guard let bearer = pairingLink else { return }
         pairingLink = nil
         links[device.address] = bearer
-        let policy = AdapterMachine.Policy.secure(device.keys.security)
-        report.yield(.link(RadioLink(address: device.address, bearer: bearer, isPairing: true, policy: policy)))
+        report.yield(
+            .link(
+                RadioLink(
+                    address: device.address, bearer: bearer, isPairing: true,
+                    connection: machines[index]?.connection(of: device.address),
+                    policy: .secure(device.keys.security))))
     }
 
-    public func sessionBegan(_ address: DeviceAddress) { each { machine, now in machine.sessionBegan(address, at: now) } }
+    /// - Parameter connection: the link's own number; `nil` of a device that was dialled.
+    public func sessionBegan(_ address: DeviceAddress, connection: Int?) {
+        each { machine, now in machine.sessionBegan(address, connection: connection, at: now) }
+    }
 
     /// The link is to be ended, and the device rests.
-    public func sessionEnded(_ address: DeviceAddress) {
-        links[address] = nil
-        each { machine, now in machine.sessionEnded(address, at: now) }
+    public func sessionEnded(_ address: DeviceAddress, connection: Int?, bearer: SocketBearer) {
+        if links[address] === bearer { links[address] = nil }
+        each { machine, now in machine.sessionEnded(address, connection: connection, at: now) }
     }
 
     /// Ends the link with a device; its session ends with it.
@@ -209,6 +224,7 @@ public actor Radio {
     }
 
     private func take(_ event: ManagementEvent, of index: UInt16) {
+        trace?("< \(event)")
         switch event {
         case .commandComplete(_, ManagementOpcode.readIndexList.rawValue, .success, let parameters):
             for index in (try? ManagementReply.indexList(parameters: parameters)) ?? [] { add(index) }
@@ -279,6 +295,7 @@ public actor Radio {
 
     private func send(_ command: ManagementCommand) {
         guard let management else { return }
+        trace?("> \(command)")
         let code = ManagementSocket.send(command, on: management)
         guard code != 0 else { return }
         stop()
@@ -286,6 +303,8 @@ public actor Radio {
     }
 
     private func acceptLinks(_ listener: Int32) {
+        // The kernel tells of a link before it hands out its socket: what it told is known first.
+        readManagement()
         while let (descriptor, peer, adapter) = L2CAPSocket.accept(listener) {
             let machine = machines.values.first { $0.address?.text == adapter.text }
             guard let policy = machine?.policy(for: peer), policy != .refuse else {
@@ -293,13 +312,18 @@ public actor Radio {
                 Glibc.close(descriptor)
                 continue
             }
-            let bearer = SocketBearer(unwatched: descriptor, loop: loop)
+            let bearer = SocketBearer(
+                unwatched: descriptor, loop: loop, closeDelay: SocketBearer.radioCloseDelay)
             guard (try? bearer.assumeIsolated { try $0.begin() }) != nil else { continue }
             if policy == .pairing {
                 pairingLink = bearer
             } else {
                 links[peer] = bearer
-                report.yield(.link(RadioLink(address: peer, bearer: bearer, isPairing: false, policy: policy)))
+                report.yield(
+                    .link(
+                        RadioLink(
+                            address: peer, bearer: bearer, isPairing: false, connection: machine?.connection(of: peer),
+                            policy: policy)))
             }
         }
     }

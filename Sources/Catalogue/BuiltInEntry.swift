@@ -140,8 +140,10 @@ struct BuiltInEntry {
                 disconnects = "device"
 
                 [pairing]
-                # [chosen] What a device without a display of six digits can do; an entry of its own is needed for one that wants a passkey.
+                # [chosen] Nobody knows what it has. With a keyboard and a display on our side it decides: Just Works where it has neither, its passkey
+                # typed where it shows one, a comparison where it can ask.
                 method = "just-works"
+                io_capability = "keyboard-display"
                 instructions = "Put the device into its pairing mode; its manual says how. Often a button is held until a sign flashes."
                 proof = "Take a reading: the monitor connects by itself when it is done."
 
@@ -194,8 +196,10 @@ struct BuiltInEntry {
                 disconnects = "device"
 
                 [pairing]
-                # [chosen] What a device without a display of six digits can do; an entry of its own is needed for one that wants a passkey.
+                # [chosen] Nobody knows what it has. With a keyboard and a display on our side it decides: Just Works where it has neither, its passkey
+                # typed where it shows one, a comparison where it can ask.
                 method = "just-works"
+                io_capability = "keyboard-display"
                 instructions = "Put the device into its pairing mode; its manual says how. Often a button is held until a sign flashes."
                 proof = "Switch the oximeter off and on by taking the finger out, waiting until the display is dark, and putting it back."
 

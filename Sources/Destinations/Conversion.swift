@@ -155,11 +155,19 @@ public enum Conversion {
             udi: json?["udi"]?.string)
     }
 
-    /// The request that a receiver of this kind would be sent for the act.
+    /// The request that a receiver of this kind would be sent for the act. Where it depends on a plan of the receiver's, the
+    /// context's target says what was ordered; without one it is a sample.
     public static func request(
         of act: Act, to destination: any Destination, context: DispatchContext
     ) throws(MappingError) -> HTTPRequest {
-        let items = act.readings.enumerated().map { DispatchItem(id: Int64($0.offset), reading: $0.element.id) }
+        var context = context
+        var readings = act.readings
+        if let fut = destination as? FUTDestination {
+            // What FUT has no code for is not sent; a plan would say the rest.
+            readings.removeAll { $0.reading.kind.futRole == nil }
+            context.target = context.target ?? fut.sampleTarget(of: act, patientID: context.patientID).json
+        }
+        let items = readings.enumerated().map { DispatchItem(id: Int64($0.offset), reading: $0.element.id) }
         return try destination.dispatch(of: [DispatchAct(act: act, items: items)], context: context).request
     }
 }

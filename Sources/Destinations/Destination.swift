@@ -10,6 +10,9 @@ public import Vitals
 public protocol Destination: Sendable {
     var settings: ReceiverSettings { get }
 
+    /// Whether a request can retract one item only; else ``correction(of:context:)`` takes all of an act.
+    var correctsOneByOne: Bool { get }
+
     /// One request that tells the receiver of these acts' items. At most ``ReceiverSettings/maximumActs`` acts.
     func dispatch(of acts: [DispatchAct], context: DispatchContext) throws(MappingError) -> DispatchDraft
 
@@ -34,6 +37,10 @@ public protocol Destination: Sendable {
     /// What the answer to an inquiry means for its item: `.items` with one verdict (`delivered`, `resend`, `quarantine`), or a
     /// verdict on the channel.
     func verdict(onReconciliation outcome: HTTPOutcome, of item: Int64, in draft: DispatchDraft, now: Instant) -> DispatchVerdict
+}
+
+extension Destination {
+    public var correctsOneByOne: Bool { false }
 }
 
 /// One question of a reconciliation.
@@ -82,10 +89,14 @@ public struct DispatchContext: Hashable, Sendable {
     /// The receiver's own id of the patient (PHD: the logical id of the Patient resource).
     public var patientID: String
     public var gateway: GatewayIdentity
+    /// Where the items go at the receiver, in the destination's own words (FUT: ``FUTTarget``); `nil` where it needs none. Opaque
+    /// to everybody else.
+    public var target: JSON?
 
-    public init(patientID: String, gateway: GatewayIdentity) {
+    public init(patientID: String, gateway: GatewayIdentity, target: JSON? = nil) {
         self.patientID = patientID
         self.gateway = gateway
+        self.target = target
     }
 }
 
@@ -130,6 +141,12 @@ public struct MappingError: Error, Hashable, Sendable {
         /// A correction of something whose server reference is not known.
         case noServerReference = "no-server-reference"
         case tooManyActs = "too-many-acts"
+        /// The receiver has no code for it.
+        case noCode = "no-code"
+        /// It is not decided where at the receiver it goes, or that is none of the receiver's places.
+        case noTarget = "no-target"
+        /// Several corrections for a receiver that takes one a request.
+        case oneCorrection = "one-correction"
     }
 
     public var code: Code

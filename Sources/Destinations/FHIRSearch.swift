@@ -5,9 +5,15 @@ enum FHIRSearch {
     /// FHIR escapes `$`, `,`, `|` and `\` inside a value with a backslash (R4, 3.1.1.4.0); the URL then percent-encodes what RFC
     /// 3986 does not allow in a query, and `&`, `+`, `=`, `#`, `%`, which would mean something else there. The bar between system
     /// and value is not allowed in a query either.
-    static func identifier(system: String, value: String) -> String {
-        "identifier=" + encoded(escaped(system)) + "%7C" + encoded(escaped(value))
+    static func identifier(system: String, value: String) -> String { token("identifier", system: system, value: value) }
+
+    /// `code=system%7Cvalue`.
+    static func token(_ name: StaticString, system: String, value: String) -> String {
+        "\(name)=" + encoded(escaped(system)) + "%7C" + encoded(escaped(value))
     }
+
+    /// `patient=value`: a reference or a date.
+    static func parameter(_ name: StaticString, _ value: String) -> String { "\(name)=" + encoded(escaped(value)) }
 
     private static func escaped(_ text: String) -> String {
         guard text.utf8.contains(where: { isSpecial($0) }) else { return text }

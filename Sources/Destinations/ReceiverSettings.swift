@@ -44,7 +44,9 @@ extension DestinationKind {
     public func destination(_ settings: ReceiverSettings) -> (any Destination)? {
         switch self {
         case .phd: PHDDestination(settings: settings)
-        case .fut, .pmd, .vkp, .kih: nil
+        // The published table; one that was configured is given to the destination itself.
+        case .fut: FUTDestination(settings: settings, fut: .published().placed(at: settings.baseURL))
+        case .pmd, .vkp, .kih: nil
         }
     }
 }

@@ -48,6 +48,9 @@ public enum ItemVerdict: Hashable, Sendable {
     case uncertain(reason: String)
     /// The receiver failed on this item alone: it backs off alone.
     case serverFailure(status: Int, reason: String)
+    /// What it was addressed to does not hold any more: ask the receiver for its plan, decide anew where the item goes, then send
+    /// it there or keep it here with the reason. `reason` is short and fixed, as a quarantine's code.
+    case reassign(reason: String)
 }
 
 /// A resource as the receiver knows it.

@@ -31,8 +31,8 @@ public enum Operation: Hashable, Sendable {
     case rotateKeys
     case wipeKeys(confirm: String)
     case audit(limit: Int)
-    /// Begins a look around. The three that begin something answer with its number; it is followed by ``procedure(id:after:)``.
-    case beginScan(seconds: Int)
+    /// Begins a look around: for devices that fit an entry of the catalogue, or for all that advertise. The three that begin something answer with its number; it is followed by ``procedure(id:after:)``.
+    case beginScan(seconds: Int, all: Bool)
     case beginPairing(Pairing)
     case beginVerification(name: String, seconds: Int)
     /// What a procedure told after its first `after` steps; the hub waits some seconds for news.

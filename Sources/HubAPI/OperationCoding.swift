@@ -82,7 +82,7 @@ extension Operation {
         case .refuse(let patient, let receiver), .unrefuse(let patient, let receiver):
             ["patient": .string(patient), "receiver": .string(receiver)]
         case .wipeKeys(let confirm): ["confirm": .string(confirm)]
-        case .beginScan(let seconds): ["seconds": .integer(seconds)]
+        case .beginScan(let seconds, let all): ["seconds": .integer(seconds), "all": .bool(all)]
         case .beginPairing(let pairing):
             .members([
                 "device": .string(pairing.device), "name": pairing.name.map { .string($0) },
@@ -146,7 +146,7 @@ extension Operation {
         case "rotate-keys": self = .rotateKeys
         case "wipe-keys": self = .wipeKeys(confirm: try parameters.text("confirm"))
         case "audit": self = .audit(limit: try parameters.limit())
-        case "begin-scan": self = .beginScan(seconds: try parameters.seconds(in: 1...300))
+        case "begin-scan": self = .beginScan(seconds: try parameters.seconds(in: 1...300), all: try parameters.flag("all"))
         case "begin-pairing":
             self = .beginPairing(
                 Pairing(
@@ -215,6 +215,13 @@ private struct Parameters {
 
     func optionalInteger(_ key: String) throws(OperationError) -> Int? {
         json[key] == nil ? nil : try integer(key)
+    }
+
+    /// False where it is left out.
+    func flag(_ key: String) throws(OperationError) -> Bool {
+        guard let value = json[key] else { return false }
+        guard let flag = value.bool else { throw failure(key, "true or false") }
+        return flag
     }
 
     func seconds(in range: ClosedRange<Int>) throws(OperationError) -> Int {

@@ -6,6 +6,7 @@ public struct Condition: Hashable, Sendable {
         case receiverUnreachable = "receiver-unreachable"
         case quarantine = "quarantine"
         case outcomeUnknown = "outcome-unknown"
+        case wrongPatient = "wrong-patient"
         case itemFailing = "item-failing"
         case clockUnsynchronised = "clock-unsynchronised"
         case deviceClockWrong = "device-clock-wrong"
@@ -58,6 +59,8 @@ extension Condition.Code {
             "Read the receiver's answer with `vitalgate outbox show`, mend its cause, then `vitalgate outbox retry`."
         case .outcomeUnknown:
             "Look the reading up at the receiver, then `vitalgate outbox retry` or `vitalgate outbox quarantine`."
+        case .wrongPatient:
+            "The receiver knows another patient here than the hub: check whose the device and the sign-in are before you release it."
         case .itemFailing:
             "The receiver fails on this reading while others pass: send its operator the attempt from `vitalgate outbox show`."
         case .clockUnsynchronised: "Let the hub reach a time server, or declare the clock good with `vitalgate clock declare`."

@@ -36,7 +36,9 @@ import Vitals
     @Test func keysAreLoadedBeforePower() throws {
         var kernel = ready([known()])
         let power = try #require(kernel.sent.firstIndex(of: .setPowered(0, true)))
-        for opcode in [ManagementOpcode.loadIdentityResolvingKeys, .loadLongTermKeys, .loadLinkKeys, .setBondable, .setIOCapability] {
+        for opcode in [
+            ManagementOpcode.loadIdentityResolvingKeys, .loadLongTermKeys, .loadLinkKeys, .setBondable, .setIOCapability,
+        ] {
             let index = try #require(kernel.opcodes.firstIndex(of: opcode), "\(opcode)")
             #expect(index < power, "\(opcode)")
         }
@@ -152,13 +154,36 @@ import Vitals
 
     @Test func afterASessionTheDeviceRests() {
         var kernel = ready([known()])
-        kernel.take(kernel.machine.sessionBegan(cuff, at: kernel.now))
+        kernel.tell(.deviceConnected(index: 0, cuff, flags: 0, data: []))
+        kernel.take(kernel.machine.sessionBegan(cuff, connection: kernel.machine.connection(of: cuff), at: kernel.now))
         kernel.forget()
-        kernel.take(kernel.machine.sessionEnded(cuff, at: kernel.now))
-        #expect(kernel.sent == [.removeDevice(0, cuff), .disconnect(0, cuff)])
+        kernel.take(kernel.machine.sessionEnded(cuff, connection: kernel.machine.connection(of: cuff), at: kernel.now))
+        #expect(Set(kernel.sent) == [.removeDevice(0, cuff), .disconnect(0, cuff)])
+        kernel.tell(.deviceDisconnected(index: 0, cuff, .localHost))
         kernel.pass(.milliseconds(14_999))
         #expect(!kernel.opcodes.contains(.addDevice))
         kernel.pass(.milliseconds(1))
+        #expect(kernel.sent.last == .addDevice(0, cuff, action: .autoConnect))
+    }
+
+    @Test func aDeviceThatIsBackAtOnceKeepsItsNewLink() {
+        var kernel = ready([known()])
+        kernel.tell(.deviceConnected(index: 0, cuff, flags: 0, data: []))
+        let first = kernel.machine.connection(of: cuff)
+        kernel.take(kernel.machine.sessionBegan(cuff, connection: first, at: kernel.now))
+        kernel.tell(.deviceDisconnected(index: 0, cuff, .remote))
+        kernel.tell(.deviceConnected(index: 0, cuff, flags: 0, data: []))
+        let second = kernel.machine.connection(of: cuff)
+        #expect(first != second)
+        kernel.forget()
+        // The session of the first link ends late: the second is not touched, nor its device listed meanwhile.
+        kernel.take(kernel.machine.sessionEnded(cuff, connection: first, at: kernel.now))
+        kernel.take(kernel.machine.sessionBegan(cuff, connection: second, at: kernel.now))
+        kernel.pass(.seconds(60))
+        #expect(!kernel.opcodes.contains(.disconnect) && !kernel.opcodes.contains(.addDevice))
+        kernel.tell(.deviceDisconnected(index: 0, cuff, .remote))
+        kernel.take(kernel.machine.sessionEnded(cuff, connection: second, at: kernel.now))
+        kernel.pass(.seconds(15))
         #expect(kernel.sent.last == .addDevice(0, cuff, action: .autoConnect))
     }
 
@@ -196,7 +221,7 @@ import Vitals
         var kernel = ready([known()])
         kernel.tell(.deviceConnected(index: 0, cuff, flags: 0, data: []))
         kernel.tell(.deviceDisconnected(index: 0, cuff, .authenticationFailure))
-        kernel.take(kernel.machine.sessionBegan(cuff, at: kernel.now))
+        kernel.take(kernel.machine.sessionBegan(cuff, connection: kernel.machine.connection(of: cuff), at: kernel.now))
         kernel.tell(.deviceConnected(index: 0, cuff, flags: 0, data: []))
         kernel.tell(.deviceDisconnected(index: 0, cuff, .authenticationFailure))
         #expect(!kernel.reports.contains(.bondLost(cuff)))
@@ -220,6 +245,7 @@ import Vitals
                 .pair(0, cuff, .noInputNoOutput),
             ])
         #expect(kernel.machine.policy(for: cuff) == .pairing)
+        kernel.tell(.deviceConnected(index: 0, cuff, flags: 0, data: []))
         kernel.forget()
         kernel.tell(.userConfirmRequest(index: 0, cuff, isHint: true, value: 0))
         #expect(kernel.sent == [.confirmReply(0, cuff, accept: true)])
@@ -312,6 +338,17 @@ import Vitals
         #expect(kernel.sent.contains(.addDevice(0, cuff, action: .autoConnect)))
     }
 
+    @Test func theOthersWaitWhileOneIsPaired() throws {
+        var kernel = ready([known()])
+        kernel.forget()
+        kernel.take(kernel.machine.pair(.init(address: stranger, ioCapability: .noInputNoOutput), at: kernel.now))
+        #expect(kernel.sent.first == .removeDevice(0, cuff))
+        kernel.pass(.seconds(30))
+        #expect(!kernel.opcodes.contains(.addDevice))
+        kernel.take(kernel.machine.cancelPairing(at: kernel.now))
+        #expect(kernel.sent.contains(.addDevice(0, cuff, action: .autoConnect)))
+    }
+
     @Test func aPairingHasAnEnd() {
         var kernel = pairing()
         kernel.forget()
@@ -344,6 +381,14 @@ import Vitals
         #expect(kernel.opcodes.last == .stopDiscovery)
     }
 
+    @Test func aClassicDeviceIsAskedForItsName() throws {
+        let oximeter = try #require(DeviceAddress("00:1C:05:00:00:09/classic"))
+        var kernel = ready()
+        kernel.forget()
+        kernel.tell(.deviceFound(index: 0, oximeter, rssi: -60, flags: [.confirmName], data: []))
+        #expect(kernel.sent == [.confirmName(0, oximeter, isKnown: false)])
+    }
+
     /// Any course of events and wishes: the machine stands still at last, and pairs nobody who was not chosen.
     @Test(arguments: 0..<20) func anyCourse(seed: UInt64) throws {
         var random = SplitMix(seed: seed)
@@ -356,11 +401,15 @@ import Vitals
             case 2: kernel.take(kernel.machine.pair(.init(address: cuff, ioCapability: .keyboardOnly), at: kernel.now))
             case 3: kernel.take(kernel.machine.answer(.passkey(1), at: kernel.now))
             case 4: kernel.tell(.newLongTermKey(index: 0, isStored: true, ltk))
-            case 5: kernel.tell(.commandComplete(index: 0, opcode: ManagementOpcode.pair.rawValue, status: .success, parameters: []))
+            case 5:
+                kernel.tell(.commandComplete(index: 0, opcode: ManagementOpcode.pair.rawValue, status: .success, parameters: []))
             case 6: kernel.tell(.deviceConnected(index: 0, Bool.random(using: &random) ? cuff : stranger, flags: 0, data: []))
-            case 7: kernel.tell(.deviceDisconnected(index: 0, cuff, Bool.random(using: &random) ? .authenticationFailure : .remote))
-            case 8: kernel.take(kernel.machine.sessionBegan(cuff, at: kernel.now))
-            case 9: kernel.take(kernel.machine.sessionEnded(cuff, at: kernel.now))
+            case 7:
+                kernel.tell(.deviceDisconnected(index: 0, cuff, Bool.random(using: &random) ? .authenticationFailure : .remote))
+            case 8:
+                kernel.take(kernel.machine.sessionBegan(cuff, connection: kernel.machine.connection(of: cuff), at: kernel.now))
+            case 9:
+                kernel.take(kernel.machine.sessionEnded(cuff, connection: kernel.machine.connection(of: cuff), at: kernel.now))
             case 10: kernel.tell(.newSettings(index: 0, Bool.random(using: &random) ? [.powered, .lowEnergy] : [.lowEnergy]))
             case 11: kernel.start()
             case 12: kernel.tell(.userPasskeyRequest(index: 0, stranger))

@@ -29,6 +29,8 @@ import vm
 SMOKE = ["smoke"]
 #: In one boot: what went wrong in one scenario is not to spoil many others.
 PER_BOOT = 5
+#: What the kernel says on its console when something in it went wrong. Nothing after it can be trusted.
+KERNEL_FAULTS = ("kernel BUG at", "BUG: ", "Oops:", "general protection fault", "Kernel panic", "refcount_t: ", "corruption")
 #: The guest's share of a run beside the scenarios: the peripherals start, logs are copied.
 OVERHEAD_SECONDS = 120
 
@@ -39,6 +41,7 @@ class Run:
         self.out = report.Report()
         self.results = []
         self.reruns = self.boots = 0
+        self.kernel_faults = []
         self.folders = []
 
     def show(self, line):
@@ -49,6 +52,8 @@ class Run:
             self.out.failed += 1
         elif line.startswith("skip - "):
             self.out.skipped += 1
+        if any(word in line for word in KERNEL_FAULTS):
+            self.kernel_faults.append(line.strip())
         if self.arguments.verbose or line.startswith(("ok - ", "FAIL - ", "skip - ", "--   ", "     ", "seed ", "Traceback")):
             print(line, flush=True)
 
@@ -67,6 +72,8 @@ class Run:
         except vm.VMError as error:
             self.out.check(f"the virtual machine runs {', '.join(names)} to the end", False, error)
         self.reruns += machine.reruns
+        self.out.check(f"the kernel took no harm ({', '.join(names)})", not self.kernel_faults, "; ".join(self.kernel_faults[:3]))
+        self.kernel_faults.clear()
         try:
             with open(os.path.join(share, "out", "results.json"), encoding="utf-8") as file:
                 return json.load(file)["scenarios"]

@@ -8,8 +8,8 @@ public import Vitals
 ///   keys always, even none, or peers are never asked for theirs;
 /// - a link that an earlier process left is ended first: its unconfirmed indication comes again on a fresh one (R1);
 /// - pairing happens in a ``PairingWindow`` only; whatever else asks to pair is refused, and keys that come of it are forgotten;
-/// - after a session the device leaves the kernel's list for its model's cool-down, or a cuff that advertises on is connected
-///   without end;
+/// - when its link ends the device leaves the kernel's list for its model's cool-down, or a cuff that advertises on is connected
+///   without end. One that is back before that was done is served: its link is its own, and not ended for the one before;
 /// - two failures of the stored key in a row are a lost bond: no more connecting, and never a new pairing by itself.
 ///
 /// Operation: every call returns what to do, in order. Commands go out one at a time, each with its answer; replies to the
@@ -92,8 +92,10 @@ public struct AdapterMachine: Sendable {
         var isListed = false
         /// Not listed again before this time.
         var restsUntil: MonotonicTime?
-        /// A session is running: listed again when it has ended.
-        var isBusy = false
+        /// Its link, counted; `nil` where it has none.
+        var connection: Int?
+        /// The link whose session is running: listed again when it has ended.
+        var session: Int?
         var isKeyFailureCounted = false
     }
 
@@ -111,8 +113,11 @@ public struct AdapterMachine: Sendable {
     private var known: [DeviceAddress: Entry] = [:]
     private var isHeld = false
     private var window: PairingWindow?
+    /// The link on which the pairing runs.
+    private var pairingConnection: Int?
     /// Since when Pair Device runs; `nil` before its turn.
     private var pairingSince: MonotonicTime?
+    private var connections = 0
     private var wantsScan = false
     private var isDiscovering = false
     private var heard: Set<DeviceAddress> = []
@@ -136,7 +141,8 @@ public struct AdapterMachine: Sendable {
         isDiscovering = false
         for address in known.keys {
             known[address]?.isListed = false
-            known[address]?.isBusy = false
+            known[address]?.connection = nil
+            known[address]?.session = nil
         }
         if window != nil { perform(window?.cancel() ?? []) }
         enqueue(.readControllerInfo(index), isVital: true)
@@ -187,8 +193,8 @@ public struct AdapterMachine: Sendable {
         }
         window = PairingWindow(plan: plan, index: index)
         if isDiscovering { enqueue(.stopDiscovery(index, transports)) }
-        if known[plan.address]?.isListed == true { enqueue(.removeDevice(index, plan.address)) }
-        known[plan.address]?.isListed = false
+        // The kernel makes one connection at a time: a device that comes back meanwhile would take the technician's place.
+        for address in known.keys.sorted(by: { $0.description < $1.description }) { unlist(address) }
         // What the kernel still holds of an earlier bond would make it answer "already paired".
         enqueue(.unpair(index, plan.address, disconnect: true))
         enqueue(.setBondable(index, true))
@@ -212,8 +218,8 @@ public struct AdapterMachine: Sendable {
     /// The bond of the open window is durable; the device is served from here on.
     public mutating func bondStored(_ device: KnownDevice, at time: MonotonicTime) -> [Action] {
         now = time
-        // Its first session runs on the link of the pairing; it is listed when that has ended.
-        known[device.address] = Entry(device: device, isBusy: true)
+        // Its first session runs on the link of the pairing, where LE made one; it is listed when that has ended.
+        known[device.address] = Entry(device: device, connection: pairingConnection, session: pairingConnection)
         closeWindow()
         return taken()
     }
@@ -236,29 +242,38 @@ public struct AdapterMachine: Sendable {
         return entry.device.demands <= .none ? .open : .refuse
     }
 
+    /// The link that the device has now: sessions name theirs by it.
+    public func connection(of address: DeviceAddress) -> Int? {
+        window?.concerns(address) == true ? pairingConnection : known[address]?.connection
+    }
+
     /// A link with the device is encrypted as its policy asks (or open, where that is its policy), and a session begins.
-    public mutating func sessionBegan(_ address: DeviceAddress, at time: MonotonicTime) -> [Action] {
+    public mutating func sessionBegan(_ address: DeviceAddress, connection: Int?, at time: MonotonicTime) -> [Action] {
         now = time
-        known[address]?.isBusy = true
+        known[address]?.session = connection
         known[address]?.keyFailures = 0
         return taken()
     }
 
-    /// The session is over: the link is ended and the device rests.
-    ///
-    /// - Parameter isHeldOff: it rests for its cool-down; else it is listed again at once.
-    public mutating func sessionEnded(_ address: DeviceAddress, at time: MonotonicTime) -> [Action] {
+    /// The session on that link is over, or there was none to be had: the link is ended, and the device rests.
+    public mutating func sessionEnded(_ address: DeviceAddress, connection: Int?, at time: MonotonicTime) -> [Action] {
         now = time
         guard let entry = known[address] else {
             enqueue(.disconnect(index, address))
             return taken()
         }
-        unlist(address)
-        enqueue(.disconnect(index, address))
-        known[address]?.isBusy = false
-        known[address]?.restsUntil = now + entry.device.cooldown
+        if entry.session == connection { known[address]?.session = nil }
+        if entry.connection == connection, connection != nil { enqueue(.disconnect(index, address)) }
+        rest(address)
         listAll()
         return taken()
+    }
+
+    /// Takes the device off the kernel's list for its model's cool-down.
+    private mutating func rest(_ address: DeviceAddress) {
+        guard let entry = known[address] else { return }
+        unlist(address)
+        known[address]?.restsUntil = now + entry.device.cooldown
     }
 
     // MARK: What happens
@@ -274,6 +289,8 @@ public struct AdapterMachine: Sendable {
             if state == .ready, !settings.contains(.powered) { lostPower() }
         case .deviceFound(_, let address, let rssi, let flags, let data):
             heard.insert(address)
+            // A Classic device is asked for its name only where somebody says that it is not known.
+            if flags.contains(.confirmName) { actions.append(.send(.confirmName(index, address, isKnown: false))) }
             actions.append(
                 .report(.found(address, rssi: rssi, isConnectable: !flags.contains(.notConnectable), data: data)))
         case .discovering(_, _, let isActive):
@@ -284,10 +301,16 @@ public struct AdapterMachine: Sendable {
             isDiscovering = isActive
             if !isActive { lookAround() }
         case .deviceConnected(_, let address, _, _):
+            connections += 1
+            if window?.concerns(address) == true { pairingConnection = connections }
+            known[address]?.connection = connections
             known[address]?.isKeyFailureCounted = false
             actions.append(.report(.connected(address)))
             if policy(for: address) == .refuse { enqueue(.disconnect(index, address)) }
         case .deviceDisconnected(_, let address, let reason):
+            if window?.concerns(address) == true { pairingConnection = nil }
+            known[address]?.connection = nil
+            rest(address)
             if reason == .authenticationFailure { keyFailed(address) }
             actions.append(.report(.disconnected(address, reason)))
         case .connectFailed(_, let address, let status): actions.append(.report(.connectFailed(address, status)))
@@ -413,11 +436,11 @@ public struct AdapterMachine: Sendable {
 
     /// Puts every device on the kernel's list whose rest is over.
     private mutating func listAll() {
-        guard state == .ready, !isHeld else { return }
+        guard state == .ready, !isHeld, window == nil else { return }
         for (address, entry) in known.sorted(by: { $0.key.description < $1.key.description }) {
             // Classic has no auto-connect: such a device is dialled.
-            guard address.kind != .classic, !entry.isListed, !entry.isBondLost, !entry.isBusy else { continue }
-            guard !entry.device.keys.isEmpty || entry.device.demands <= .none else { continue }
+            guard address.kind != .classic, !entry.isListed, !entry.isBondLost, entry.session == nil else { continue }
+            guard entry.connection == nil, !entry.device.keys.isEmpty || entry.device.demands <= .none else { continue }
             if let until = entry.restsUntil, now < until { continue }
             known[address]?.isListed = true
             known[address]?.restsUntil = nil
@@ -501,9 +524,11 @@ public struct AdapterMachine: Sendable {
         guard window != nil else { return }
         window = nil
         pairingSince = nil
+        pairingConnection = nil
         queue.removeAll { $0.command.opcode == .pair }
         enqueue(.setBondable(index, false))
         enqueue(.setIOCapability(index, .noInputNoOutput))
+        listAll()
         lookAround()
     }
 
@@ -569,7 +594,10 @@ public struct AdapterMachine: Sendable {
     private mutating func taken() -> [Action] {
         let answer = inFlight.map { $0.since + Timing.answer }
         let pairing = pairingSince.map { $0 + PairingWindow.limit }
-        let rests = state == .ready ? known.values.filter { !$0.isBusy && !$0.isBondLost }.compactMap(\.restsUntil) : []
+        let rests =
+            state == .ready
+            ? known.values.filter { $0.session == nil && $0.connection == nil && !$0.isBondLost && !$0.isListed }.compactMap(
+                \.restsUntil) : []
         if let wake = ([answer, pairing].compactMap { $0 } + rests).min() { actions.append(.wake(at: wake)) }
         defer { actions.removeAll() }
         return actions

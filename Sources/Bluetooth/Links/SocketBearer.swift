@@ -55,6 +55,13 @@ public actor SocketBearer: Bearer {
     /// Waits for the kernel's word that the link is encrypted.
     private var securing: CheckedContinuation<Bool, Never>?
     private var reason: String?
+    /// Waited between the end of a link and the close of its descriptor.
+    private let closeDelay: Duration
+
+    /// The kernel tells of a lost link from the middle of taking it apart (`l2cap_conn_del`, under its work queue); a close in that moment
+    /// ended in a use after free in Debian's 6.1.192 (`hci_chan_del` from `l2cap_sock_release`, seen in the radio rig). What is left of
+    /// that work takes microseconds; a quarter second is far above it on a slow hub, and costs one descriptor meanwhile.
+    static let radioCloseDelay = Duration.milliseconds(250)
     private var buffer = [UInt8](repeating: 0, count: longestPDU)
 
     /// Takes a connected descriptor, which is the bearer's from here on: it is closed also where this throws.
@@ -64,7 +71,8 @@ public actor SocketBearer: Bearer {
     }
 
     /// For callers on the loop, who then call ``begin()`` themselves.
-    init(unwatched descriptor: Int32, loop: EventLoop) {
+    init(unwatched descriptor: Int32, loop: EventLoop, closeDelay: Duration = .zero) {
+        self.closeDelay = closeDelay
         self.descriptor = descriptor
         self.loop = loop
         (incoming, arrived) = AsyncStream.makeStream(of: [UInt8].self, bufferingPolicy: .unbounded)
@@ -215,14 +223,14 @@ public actor SocketBearer: Bearer {
                 continue
             } else if count < 0, errno == EAGAIN {
                 // Of a link that was lost an L2CAP socket tells the error once and then says "try again" for ever.
-                if isOver || !mayFail { end() }
+                if isOver || !mayFail { end(isLost: true) }
                 return
             } else if count < 0, mayFail {
                 // The kernel tells of a reset once, before it hands out what the peer had sent until then.
                 mayFail = false
             } else {
                 // 0 is the end; ATT has no empty PDU.
-                end()
+                end(isLost: true)
             }
         }
     }
@@ -262,11 +270,18 @@ public actor SocketBearer: Bearer {
         end()
     }
 
-    private func end() {
+    /// - Parameter isLost: the link is gone already.
+    private func end(isLost: Bool = false) {
         guard case .open = state else { return }
         state = .closed
         loop.unwatch(descriptor)
-        Glibc.close(descriptor)
+        if closeDelay == .zero {
+            Glibc.close(descriptor)
+        } else {
+            // A link that is up ends now; the descriptor goes when the kernel is done with it.
+            if !isLost { shutdown(descriptor, Int32(SHUT_RDWR)) }
+            _ = loop.schedule(at: .now + closeDelay) { [descriptor] in Glibc.close(descriptor) }
+        }
         arrived.finish()
         for waiting in unsent { waiting.done.resume(throwing: BearerError.closed) }
         unsent.removeAll()

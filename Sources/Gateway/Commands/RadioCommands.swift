@@ -10,12 +10,13 @@ struct ScanCommand: AsyncParsableCommand {
         commandName: "scan", abstract: "Look around: which devices advertise, and which entry of the catalogue fits them.",
         discussion: "A device that is not in its pairing mode, or asleep, is not heard. With --json: one object for each device.")
     @Option(help: "How long to look, 1 to 300.") var seconds = 10
+    @Flag(help: "Also those that fit no entry of the catalogue.") var all = false
     @OptionGroup var control: ControlOptions
 
     func run() async throws {
         try await Output.ending {
             try await ProcedureFollower(client: try control.client(), json: control.json, isScan: true)
-                .follow(.beginScan(seconds: seconds))
+                .follow(.beginScan(seconds: seconds, all: all))
         }
     }
 }

@@ -20,7 +20,8 @@ public struct Vitalgate: AsyncParsableCommand {
             CommandGroup(
                 name: "Equipment and delivery:",
                 subcommands: [
-                    ScanCommand.self, PairCommand.self, DevicesCommand.self, AssignCommand.self, ReturnCommand.self, ReadingsCommand.self, OutboxCommand.self,
+                    ScanCommand.self, PairCommand.self, DevicesCommand.self, AssignCommand.self, ReturnCommand.self,
+                    ReadingsCommand.self, OutboxCommand.self,
                     RefusalCommand.self, KeysCommand.self, ClockCommand.self, AuditCommand.self, BenchCommand.self,
                 ]),
         ])

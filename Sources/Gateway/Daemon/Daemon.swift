@@ -111,7 +111,11 @@ struct DaemonParts {
             journal: journal, intake: intake, catalogue: catalogue, loop: radio, gate: gate, logger: logger)
         try await Self.prepare(journal, configuration: configuration, clock: clock)
         if configuration.bluetooth.isEnabled {
-            let adapters = Radio(loop: radio, adapters: Set(configuration.bluetooth.adapters)) { clock.now().monotonic }
+            var trace: (@Sendable (String) -> Void)?
+            if logger.logLevel <= .trace { trace = { text in logger.note(.trace, "management", .reason(text)) } }
+            let adapters = Radio(loop: radio, adapters: Set(configuration.bluetooth.adapters), trace: trace) {
+                clock.now().monotonic
+            }
             let technician = Technician(
                 journal: journal, radio: adapters, desk: intake.desk, catalogue: catalogue, clock: clock, courier: courier,
                 hearing: hearing, logger: logger)

@@ -72,7 +72,7 @@ struct Operations: HubOperations {
         case .rotateKeys: return try await rotateKeys(actor)
         case .wipeKeys(let confirm): return try await wipe(confirm)
         case .audit(let limit): return .success(try await audit(limit))
-        case .beginScan(let seconds): return await beginScan(seconds, actor)
+        case .beginScan(let seconds, let all): return await beginScan(seconds, all: all, actor)
         case .beginPairing(let pairing): return await beginPairing(pairing, actor)
         case .beginVerification(let name, let seconds): return try await beginVerification(name, seconds, actor)
         case .procedure(let id, let after): return await procedure(id, after: after)

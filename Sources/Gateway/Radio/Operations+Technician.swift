@@ -11,8 +11,8 @@ extension Operations {
     /// How long an answer to "what is new" may take: half of a minute would look like a hang to whoever watches the socket.
     private static let patience = Duration.seconds(10)
 
-    func beginScan(_ seconds: Int, _ actor: String) async -> Result<JSON, OperationError> {
-        await begin(ScanProcedure(seconds: seconds), by: actor)
+    func beginScan(_ seconds: Int, all: Bool, _ actor: String) async -> Result<JSON, OperationError> {
+        await begin(ScanProcedure(seconds: seconds, showsAll: all), by: actor)
     }
 
     func beginPairing(_ pairing: HubAPI.Operation.Pairing, _ actor: String) async -> Result<JSON, OperationError> {

@@ -99,7 +99,7 @@ struct PairingProcedure: Procedure {
         return [
             .step(
                 ProcedureStep(
-                    "found", "Found \(advertiser.name ?? advertiser.address.text), taken as \(model.id).",
+                    "found", "Found \(advertiser.shownName ?? advertiser.address.text), taken as \(model.id).",
                     advertiser.json.map { $0.key == "model" ? .init("model", .string(model.id)) : $0 })),
             .scan(false), .pair(plan, model),
         ]
@@ -227,7 +227,8 @@ extension PairingWindow.Failure {
         case .refused(.authenticationFailed):
             return OperationError(
                 what, why: "The digits were wrong or not confirmed, or the device refused.",
-                remedy: "Try again. If it stays, delete the hub from the device's own list of partners. \(model.pairing.instructions)",
+                remedy:
+                    "Try again. If it stays, delete the hub from the device's own list of partners. \(model.pairing.instructions)",
                 exitCode: 1)
         case .refused(let status):
             return OperationError(

@@ -86,6 +86,7 @@ struct StoredDevice: Hashable, Sendable {
 /// Somebody on the air.
 struct Advertiser: Hashable, Sendable {
     var address: DeviceAddress
+    /// As it advertises it: by this it is chosen.
     var name: String?
     var rssi: Int?
     var services: [UInt16]
@@ -113,6 +114,20 @@ struct Advertiser: Hashable, Sendable {
             .init("model", model.map { .string($0.id) } ?? .null),
             .init("services", .array(services.map { .string($0.hex4) })),
         ]
+    }
+
+    /// The name for a terminal: it is a stranger's text, and must not move the cursor or turn the line around.
+    var shownName: String? {
+        name.map { name in
+            String(
+                String.UnicodeScalarView(
+                    name.unicodeScalars.map { scalar in
+                        switch scalar.properties.generalCategory {
+                        case .control, .format, .surrogate, .privateUse, .unassigned, .lineSeparator, .paragraphSeparator: "?"
+                        default: scalar
+                        }
+                    }))
+        }
     }
 
     /// Whether the technician means this one: by its address, with or without the kind, or by the name that it advertises.

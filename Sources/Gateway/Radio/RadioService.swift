@@ -96,7 +96,7 @@ final class RadioService: Service {
                 guard !Task.isCancelled, await radio.isReady else { break }
                 do throws(DialError) {
                     let bearer = try await radio.dial(one.address)
-                    await serve(bearer, at: one.address, security: one.keys.security)
+                    await serve(bearer, at: one.address, nil, security: one.keys.security)
                 } catch {
                     // That it does not answer is its usual state.
                     logger.note(.trace, "device not dialled", .reason("\(error)"))
@@ -207,19 +207,23 @@ final class RadioService: Service {
     private func serve(_ link: RadioLink) async {
         // One that was paired a moment ago is in the journal already.
         if device(link.address) == nil { await serve() }
-        guard device(link.address) != nil, gate.isOpen else { return await end(link.bearer, at: link.address) }
+        guard device(link.address) != nil, gate.isOpen else {
+            return await end(link.bearer, at: link.address, link.connection)
+        }
         guard let security = await link.secure() else {
             note(.error, link.address, "the link could not be encrypted")
-            return await end(link.bearer, at: link.address)
+            return await end(link.bearer, at: link.address, link.connection)
         }
-        await serve(link.bearer, at: link.address, security: security)
+        await serve(link.bearer, at: link.address, link.connection, security: security)
     }
 
     /// One session over a link whose security is known.
-    private func serve(_ bearer: SocketBearer, at address: DeviceAddress, security: LinkSecurity) async {
-        guard let device = device(address), let model = catalogue[device.model] else { return await end(bearer, at: address) }
+    private func serve(_ bearer: SocketBearer, at address: DeviceAddress, _ connection: Int?, security: LinkSecurity) async {
+        guard let device = device(address), let model = catalogue[device.model] else {
+            return await end(bearer, at: address, connection)
+        }
         if security != .none { log.note(.encrypted, device.id, security.rawValue) }
-        await radio.sessionBegan(address)
+        await radio.sessionBegan(address, connection: connection)
         connected.withLock { _ = $0.insert(device.id) }
         await technician.hear(.device(.connected(security)), of: device.id)
         do throws(JournalError) {
@@ -228,13 +232,13 @@ final class RadioService: Service {
             logger.note(.error, "transfer not begun", .device(device.id), .reason(error.what))
         }
         connected.withLock { _ = $0.remove(device.id) }
-        await end(bearer, at: address)
+        await end(bearer, at: address, connection)
         // What the session learnt of the device, its handles above all, is the next one's.
         await serve()
     }
 
-    private func end(_ bearer: SocketBearer, at address: DeviceAddress) async {
+    private func end(_ bearer: SocketBearer, at address: DeviceAddress, _ connection: Int?) async {
         await bearer.close()
-        await radio.sessionEnded(address)
+        await radio.sessionEnded(address, connection: connection, bearer: bearer)
     }
 }

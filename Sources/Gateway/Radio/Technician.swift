@@ -66,9 +66,9 @@ actor Technician: Service {
     // MARK: Begun and asked by people
 
     /// - Returns: the number by which it is followed.
-    func begin(_ procedure: any Procedure, device: StoredDevice? = nil, name: String? = nil, by actor: String) async throws(
-        OperationError
-    ) -> Int {
+    func begin(_ procedure: any Procedure, device: StoredDevice? = nil, name: String? = nil, by actor: String)
+        async throws(OperationError) -> Int
+    {
         if case .running = state {
             throw OperationError(
                 "The hub is busy with another scan, pairing or verification.", why: "It does one at a time.",

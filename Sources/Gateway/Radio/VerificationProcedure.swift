@@ -100,7 +100,8 @@ struct VerificationProcedure: Procedure {
                     ? "It stayed connected for \(seconds) seconds." : "It did not come back within \(seconds) seconds.",
                 remedy: isStillHere
                     ? "Switch it off and on, and run the command again."
-                    : "\(model.pairing.proof) If it stays away, see `vitalgate devices show \(device.name) --log`.", exitCode: 75))
+                    : "\(model.pairing.proof) If it stays away, see `vitalgate devices show \(device.name) --log`.", exitCode: 75)
+        )
     }
 
     private mutating func fail(_ error: OperationError) -> [ProcedureEffect] {

@@ -7,8 +7,8 @@ here, because a hub must meet it and because without it a failed connect spoils 
 - HCI Reset ends links, scanning and a pending connect (Bumble: does nothing);
 - LE Create Connection Cancel ends the pending connect and says so (Bumble: every later connect is "command disallowed");
 - a connect succeeds only if the advertiser is still there;
-- a host that unmasked LE Enhanced Connection Complete gets that event (Bumble: the plain one, which the kernel's extended connect does not
-  take for an answer; it cancels the connect after 4 s, the link being up, and every command waits that long);
+- a host that unmasked LE Enhanced Connection Complete gets that event (Bumble: the plain one, which the kernel, on a controller with
+  LL privacy, does not take for an answer; it cancels the connect after 4 s, the link being up, and every command waits that long);
 - the scan response is the scan response, and only an active scan gets it;
 - a peer that goes away without a word is noticed after the supervision timeout, as reason 0x08.
 
@@ -85,6 +85,7 @@ class RadioController(Controller):
     def __init__(self, name, **arguments):
         super().__init__(name, **arguments)
         self.le_scan_type = 0
+        self.scans_extended = False
         self.reported = {}
 
     def send_hci_packet(self, packet):
@@ -156,10 +157,12 @@ class RadioController(Controller):
 
     def on_hci_le_set_scan_enable_command(self, command):
         self.reported.clear()
+        self.scans_extended = False
         return super().on_hci_le_set_scan_enable_command(command)
 
     def on_hci_le_set_extended_scan_enable_command(self, command):
         self.reported.clear()
+        self.scans_extended = True
         return super().on_hci_le_set_extended_scan_enable_command(command)
 
     def on_hci_le_set_extended_scan_parameters_command(self, command):
@@ -204,7 +207,7 @@ class RadioController(Controller):
                 self.send_report(pdu.advertiser_address, advertiser.le_legacy_advertiser.scan_response_data, response=True)
 
     def send_report(self, address, data, response):
-        if self.le_features & hci.LeFeatureMask.LE_EXTENDED_ADVERTISING:
+        if self.scans_extended:
             kind = hci.HCI_LE_Extended_Advertising_Report_Event
             # Legacy PDUs (bit 4): connectable and scannable ADV_IND (0x13), SCAN_RSP to an ADV_IND (0x1B); 7.7.65.13, table of event types.
             self.send_hci_packet(kind([kind.Report(

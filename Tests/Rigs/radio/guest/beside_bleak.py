@@ -200,7 +200,7 @@ def lost_to_kills(world, reader):
         reader.start(KILLED)
         before = len(radio.events(KILLED, "sent"))
         wait_for(lambda: len(radio.events(KILLED, "sent")) > before, 40, pause=0.02)
-        time.sleep(world.drawn.uniform(0, 1.0))
+        time.sleep(world.drawn.uniform(0.5, 5.0))
         reader.kill()
         kills += 1
     reader.start(KILLED)

@@ -45,20 +45,35 @@ class Hub(rig.Rig):
             self.state = state
         self.bluetooth = ["enabled = true"]
         self.level = "debug"
-        self.shorten_cooldown(cooldown)
+        self.own_catalogue(cooldown)
+        # The guest's disks are small.
+        self.tables["storage"] = ("low_megabytes = 8", "full_megabytes = 4")
         if receiver:
             self.add_receiver()
         self.wants_receiver = receiver
 
-    def shorten_cooldown(self, seconds):
-        """The catalogue's own entries, with a shorter pause between two sessions: the suite has no 15 s for each."""
+    def own_catalogue(self, cooldown):
+        """The catalogue's own entries with a shorter pause between two sessions (the suite has no 15 s for each), and two that pair with digits."""
         folder = os.path.join(self.directory, "devices")
         os.makedirs(folder, exist_ok=True)
-        for name in ("generic-blood-pressure", "generic-pulse-oximeter"):
-            with open(os.path.join(CATALOGUE, f"{name}.toml"), encoding="utf-8") as file:
-                text = re.sub(r"^cooldown_seconds = \d+$", f"cooldown_seconds = {seconds}", file.read(), flags=re.M)
+
+        def entry(source, name, *changes):
+            with open(os.path.join(CATALOGUE, f"{source}.toml"), encoding="utf-8") as file:
+                text = file.read()
+            for pattern, value in ((r"^cooldown_seconds = \d+$", f"cooldown_seconds = {cooldown}"), *changes):
+                text, count = re.subn(pattern, value, text, flags=re.M)
+                if count != 1:
+                    raise rig.RigError(f"{source}.toml has no line {pattern}")
             with open(os.path.join(folder, f"{name}.toml"), "w", encoding="utf-8") as file:
                 file.write(text)
+
+        for name in ("generic-blood-pressure", "generic-pulse-oximeter"):
+            entry(name, name)
+        for method in ("passkey", "numeric"):
+            entry("generic-blood-pressure", f"rig-{method}", (r'^method = "just-works"$', f'method = "{method}"'),
+                  (r"^services = \[0x1810\].*$", f'name_prefixes = ["{method}"]'))
+        entry("nonin-9560", "rig-serial", (r'^method = "pin"$', 'method = "just-works"'), (r"^pin_hint = .*$", ""),
+              (r"^name_prefixes = .*$", 'name_prefixes = ["rig-serial"]'))
         self.tables["hub"] = (f'devices_directory = "{folder}"',)
 
     def configure(self):
@@ -153,18 +168,24 @@ class Hub(rig.Rig):
         return self.ask(*arguments, *(["--recipient", recipient] if self.wants_receiver else []))
 
     def log(self, name):
-        """The device's communication log: entries with `at` (CLOCK_MONOTONIC, seconds) and `kind`."""
+        """The device's communication log: entries with `monotonicMilliseconds` (CLOCK_MONOTONIC) and `kind`."""
         return self.ask("devices", "show", name, "--log")
 
     def commit_times(self, name):
-        """When the daemon says that it committed a frame: (monotonic seconds, frame in hex or None), in order."""
-        return [(one["monotonicMilliseconds"] / 1000, one.get("hex")) for one in self.log(name) if one.get("kind") == "committed"]
+        """When the daemon says that it committed each frame: hex -> monotonic seconds. The log names acts, never what they hold."""
+        frames = {act["id"][:8]: act["hex"].lower() for act in self.acts()}
+        found = {}
+        for one in self.log(name):
+            word = (one.get("detail") or "").split(" ")[0]
+            if one.get("kind") == "committed" and word in frames:
+                found.setdefault(frames[word], one["monotonicMilliseconds"] / 1000)
+        return found
 
     def claim_adapter(self):
         return self.command("adapter", "claim")
 
     def reset_adapter(self):
-        return self.command("adapter", "reset", seconds=60)
+        return self.command("adapter", "reset", "--socket", self.control, seconds=60)
 
     # What it holds
 

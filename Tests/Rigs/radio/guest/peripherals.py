@@ -73,9 +73,11 @@ class Options:
     name_in_scan_response: bool = False
     leaves: str = "never"  # or done (when all is confirmed)
     leaves_after: float = 0.0  # seconds from the connection; 0: not
+    leaves_after_pairing: float = 3.0  # seconds from the first subscription of the link on which it was paired; 0: not
     database_hash: bool = True
     service_changed: bool = True
     clock: bool = True  # has Current Time
+    clock_ahead: float = 0.0  # seconds that its clock is ahead, until somebody sets it
     intermediate: int = 0  # cuff pressures (2A36) before each record
     stream: int = 0  # samples of 2A5F, one every 100 ms, after its subscription
     asked: bool = True  # an oximeter sends its memory when it is asked through RACP, not by itself
@@ -109,6 +111,13 @@ class Delegate(PairingDelegate):
     async def accept(self):
         self.peripheral.log.write("pairing-asked")
         return True
+
+    async def confirm(self, auto=False):
+        """A pairing in which nobody compares anything. A device that has a display for it does not put up with that."""
+        agreed = self.peripheral.options.pairing == "justworks"
+        if not agreed:
+            self.peripheral.log.write("just-works-refused")
+        return agreed
 
 
 CAPABILITIES = {
@@ -161,11 +170,12 @@ class Peripheral:
         self.outstanding = None  # (number, future) of the indication that waits
         self.sender = None
         self.connection = None
+        self.pairing_link = None  # the one on which it was paired, until its first subscription
         self.connections = 0
         self.kept = {}  # UUID -> CCCD value, of the bonded hub
         self.extra_services = 0
         self.changed = False  # the hub has yet to be told
-        self.clock_offset = datetime.timedelta()
+        self.clock_offset = datetime.timedelta(seconds=options.clock_ahead)
         self.requests = {}
         self.build()
 
@@ -298,6 +308,8 @@ class Peripheral:
             await self.advertise_if_wanted()
             self.controller.vanish()
             self.station.air.silent.add(self.controller)
+            while self.connection is not None:
+                await asyncio.sleep(0.01)
 
     async def end(self):
         if self.device.is_advertising:
@@ -319,9 +331,7 @@ class Peripheral:
         self.requests = {}
         self.log.write("connected", peer=str(connection.peer_address), own=str(connection.self_address), number=self.connections)
         connection.on("disconnection", lambda reason: self.on_disconnection(connection, reason))
-        connection.on("pairing", lambda keys: self.log.write(
-            "paired", keys=sorted(name for name in ("ltk", "ltk_central", "ltk_peripheral", "irk", "link_key") if getattr(keys, name, None)),
-            authenticated=bool(keys.ltk and keys.ltk.authenticated)))
+        connection.on("pairing", lambda keys: self.on_pairing(connection, keys))
         connection.on("pairing_failure", lambda reason: self.log.write("pairing-failed", reason=int(reason)))
         connection.on("connection_encryption_change", lambda: self.on_encryption(connection))
         connection.on("connection_att_mtu_update", lambda: self.log.write("mtu", value=connection.att_mtu))
@@ -330,6 +340,12 @@ class Peripheral:
         if self.options.leaves_after:
             asyncio.get_running_loop().call_later(self.options.leaves_after, self.leave, connection, "time")
 
+    def on_pairing(self, connection, keys):
+        kinds = [name for name in ("ltk", "ltk_central", "ltk_peripheral", "irk", "link_key") if getattr(keys, name, None)]
+        long_term = keys.ltk or keys.ltk_peripheral
+        self.log.write("paired", keys=kinds, authenticated=bool(long_term and long_term.authenticated))
+        self.pairing_link = connection
+
     def on_disconnection(self, connection, reason):
         self.log.write("disconnected", reason=int(reason), requests=self.requests, reads=self.requests.get("0a", 0))
         if self.connection is connection:
@@ -337,7 +353,10 @@ class Peripheral:
         if self.sender is not None:
             self.sender.cancel()
             self.sender = None
-        self.outstanding = None
+        if self.outstanding is not None:
+            # Whoever waits for the confirmation waits no more.
+            self.outstanding[1].cancel()
+            self.outstanding = None
         asyncio.get_running_loop().create_task(self.after_disconnection())
 
     async def after_disconnection(self):
@@ -374,6 +393,9 @@ class Peripheral:
     def on_subscription(self, connection, characteristic, notify, indicate):
         uuid = characteristic.uuid.to_hex_str()[:4].lower()
         self.log.write("subscribed", characteristic=uuid, notify=notify, indicate=indicate)
+        if self.pairing_link is connection and self.options.leaves_after_pairing:
+            self.pairing_link = None
+            asyncio.get_running_loop().call_later(self.options.leaves_after_pairing, self.leave, connection, "paired")
         self.kept[str(characteristic.uuid)] = bytes([(1 if notify else 0) | (2 if indicate else 0), 0])
         if characteristic is self.measurement and indicate and not (self.options.kind == "oximeter" and self.options.asked):
             self.send_soon(connection, self.options.settle)
@@ -536,7 +558,7 @@ class Peripheral:
         connection = self.connection
         if connection is not None and self.service_changed is not None and self.kept.get(str(self.service_changed.uuid)):
             self.device.gatt_server.subscribers.setdefault(connection, {})[self.service_changed.handle] = b"\x02\x00"
-            await self.tell_change(connection)
+            asyncio.get_running_loop().create_task(self.tell_change(connection))
 
     def status(self):
         return {
