@@ -90,6 +90,9 @@ struct Settlement: Sendable {
             try tx.audit(
                 at: now.wall, actor: "daemon", action: "quarantine", subject: item.readingSubject.rawValue, detail: text)
             return .quarantined(item, code: code)
+        case .reassign(let reason):
+            // What it answers has to be decided anew by the receiver's plan, which this release does not fetch: a person sees it.
+            return try settle(item, .quarantine(code: "order-changed", text: reason), in: tx)
         case .readBack(let reference):
             // Open until compared: a crash in between asks the receiver again.
             try tx.setItem(item.id, state: .uncertain, reason: Self.outcomeUnknown)
