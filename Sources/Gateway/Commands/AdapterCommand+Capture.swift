@@ -60,6 +60,8 @@ extension AdapterCommand.Capture {
         func run() async throws {
             try await Output.ending {
                 let client = try control.client()
+                // Nothing is asked for, and audited, that cannot be written.
+                guard access(file, F_OK) != 0 else { throw failure(EEXIST) }
                 // Asked before the file is made: where there is no capture, there is to be no file.
                 var piece = try await client.perform(.readCapture(from: 0))
                 let descriptor = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
