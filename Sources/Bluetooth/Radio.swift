@@ -1,7 +1,7 @@
 import CBlueZ
 public import EventLoop
 import Glibc
-public import Protocols
+import Protocols
 public import Vitals
 
 /// What the radio tells; the composition root decides what becomes of it.
@@ -20,8 +20,6 @@ public enum RadioEvent: Sendable {
 public struct RadioLink: Sendable {
     public let address: DeviceAddress
     public let bearer: SocketBearer
-    /// The link on which the device was just paired.
-    public let isPairing: Bool
     /// Which of the device's links it is; `nil` where it had ended before it was looked at.
     public let connection: Int?
     let policy: AdapterMachine.Policy
@@ -169,7 +167,7 @@ public actor Radio {
         report.yield(
             .link(
                 RadioLink(
-                    address: device.address, bearer: bearer, isPairing: true,
+                    address: device.address, bearer: bearer,
                     connection: machines[index]?.connection(of: device.address),
                     policy: .secure(device.keys.security))))
     }
@@ -193,8 +191,6 @@ public actor Radio {
 
     /// Whether an adapter works.
     public var isReady: Bool { machines.values.contains(where: \.isReady) }
-    /// What is known of each adapter.
-    public var adapterInfos: [ControllerInfo] { machines.keys.sorted().compactMap { machines[$0]?.info } }
 
     // MARK: On the loop
 
@@ -322,7 +318,7 @@ public actor Radio {
                 report.yield(
                     .link(
                         RadioLink(
-                            address: peer, bearer: bearer, isPairing: false, connection: machine?.connection(of: peer),
+                            address: peer, bearer: bearer, connection: machine?.connection(of: peer),
                             policy: policy)))
             }
         }

@@ -58,12 +58,8 @@ public struct AdapterMachine: Sendable {
         case failed(PairingWindow.Failure)
     }
 
-    /// Timing constants.
-    enum Timing {
-        /// A management command waits for at most one HCI command, which the kernel gives 2 s (HCI_CMD_TIMEOUT), and powering for a
-        /// firmware download of some seconds.
-        static let answer = Duration.seconds(10)
-    }
+    /// How long a command may go without its answer: what also counts as evidence of a stuck adapter.
+    private static let answer = StuckDetector<DeviceAddress>.answer
     /// Failures of the stored key in a row that make a lost bond: one may be a bad moment of the radio.
     static let keyFailures = 2
 
@@ -162,7 +158,7 @@ public struct AdapterMachine: Sendable {
     public mutating func hold(_ isHeld: Bool, at time: MonotonicTime) -> [Action] {
         now = time
         self.isHeld = isHeld
-        if isHeld { for address in known.keys { unlist(address) } } else { listAll() }
+        if isHeld { unlistAll() } else { listAll() }
         return taken()
     }
 
@@ -194,7 +190,7 @@ public struct AdapterMachine: Sendable {
         window = PairingWindow(plan: plan, index: index)
         if isDiscovering { enqueue(.stopDiscovery(index, transports)) }
         // The kernel makes one connection at a time: a device that comes back meanwhile would take the technician's place.
-        for address in known.keys.sorted(by: { $0.description < $1.description }) { unlist(address) }
+        unlistAll()
         // What the kernel still holds of an earlier bond would make it answer "already paired".
         enqueue(.unpair(index, plan.address, disconnect: true))
         enqueue(.setBondable(index, true))
@@ -336,7 +332,7 @@ public struct AdapterMachine: Sendable {
     /// The time of the last ``Action/wake(at:)`` has come; earlier calls change nothing.
     public mutating func timer(at time: MonotonicTime) -> [Action] {
         now = time
-        if let flight = inFlight, now >= flight.since + Timing.answer {
+        if let flight = inFlight, now >= flight.since + Self.answer {
             inFlight = nil
             queue.removeAll()
             state = .down
@@ -452,6 +448,10 @@ public struct AdapterMachine: Sendable {
         guard known[address]?.isListed == true else { return }
         known[address]?.isListed = false
         enqueue(.removeDevice(index, address))
+    }
+
+    private mutating func unlistAll() {
+        for address in known.keys.sorted(by: { $0.description < $1.description }) { unlist(address) }
     }
 
     private mutating func lookAround() {
@@ -581,7 +581,7 @@ public struct AdapterMachine: Sendable {
             if status != .success, let address = flight.command.listed {
                 known[address]?.isListed = false
                 // Asked again later, not at once for ever.
-                known[address]?.restsUntil = now + Timing.answer
+                known[address]?.restsUntil = now + Self.answer
             }
         default: break
         }
@@ -592,7 +592,7 @@ public struct AdapterMachine: Sendable {
     // MARK: Time
 
     private mutating func taken() -> [Action] {
-        let answer = inFlight.map { $0.since + Timing.answer }
+        let answer = inFlight.map { $0.since + Self.answer }
         let pairing = pairingSince.map { $0 + PairingWindow.limit }
         let rests =
             state == .ready

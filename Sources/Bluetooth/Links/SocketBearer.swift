@@ -58,9 +58,9 @@ public actor SocketBearer: Bearer {
     /// Waited between the end of a link and the close of its descriptor.
     private let closeDelay: Duration
 
-    /// The kernel tells of a lost link from the middle of taking it apart (`l2cap_conn_del`, under its work queue); a close in that moment
-    /// ended in a use after free in Debian's 6.1.192 (`hci_chan_del` from `l2cap_sock_release`, seen in the radio rig). What is left of
-    /// that work takes microseconds; a quarter second is far above it on a slow hub, and costs one descriptor meanwhile.
+    /// A try against a kernel fault, and no cure. Debian's 6.1.192 can free a link's channel twice when the socket of a lost link is closed
+    /// (`hci_chan_del` from `l2cap_sock_release`, seen in the radio rig). This keeps the close out of the moment in which the kernel takes
+    /// the link apart; the fault was seen once more with it in place, so a race there is not the whole cause.
     static let radioCloseDelay = Duration.milliseconds(250)
     private var buffer = [UInt8](repeating: 0, count: longestPDU)
 

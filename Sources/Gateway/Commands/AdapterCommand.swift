@@ -6,7 +6,7 @@ import HubAPI
 
 struct AdapterCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "adapter", abstract: "Whose the Bluetooth adapter is, and bringing it back.",
+        commandName: "adapter", abstract: "Take the Bluetooth adapter for the hub, give it back, or get a stuck one going again.",
         discussion: """
             The hub drives its adapter itself: bluetoothd confirms a device's readings before anybody has stored them, so the \
             two must not share one. `vitalgate doctor` says whether something is in the way.
@@ -38,7 +38,7 @@ struct AdapterCommand: AsyncParsableCommand {
 
     struct Reset: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Walk the recovery ladder now.",
+            abstract: "Get a stuck adapter going again, now.",
             discussion: """
                 The running daemon lifts an rfkill block, switches the adapter off and on, takes its interface down and up and \
                 resets the dongle on USB, one after the other, until the adapter works; each step is bounded, all of it takes \

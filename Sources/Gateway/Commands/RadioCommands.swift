@@ -7,10 +7,13 @@ import HubAPI
 
 struct ScanCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "scan", abstract: "Look around: which devices advertise, and which entry of the catalogue fits them.",
-        discussion: "A device that is not in its pairing mode, or asleep, is not heard. With --json: one object for each device.")
-    @Option(help: "How long to look, 1 to 300.") var seconds = 10
-    @Flag(help: "Also those that fit no entry of the catalogue.") var all = false
+        commandName: "scan", abstract: "Look around: which devices the hub hears that it knows how to read.",
+        discussion: """
+            Put the device into its pairing mode first: one that sleeps is not heard. Each line has the address, the name and the \
+            entry of the catalogue that fits. With --json: one object for each device.
+            """)
+    @Option(help: "How long to look, in seconds, 1 to 300.") var seconds = 10
+    @Flag(help: "Show also what fits no entry: telephones, lamps, a neighbour's television.") var all = false
     @OptionGroup var control: ControlOptions
 
     func run() async throws {
@@ -25,14 +28,16 @@ struct PairCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "pair", abstract: "Pair with a device: find it, pair, read who it is, set its clock.",
         discussion: """
-            The only time at which the hub pairs, and only with this device. It asks for what the device shows. Afterwards its \
-            readings count as tests until `vitalgate devices verify` has proved it, for 30 minutes at most.
+            The only time at which the hub pairs, and only with this device. It says what to press and asks for what the device \
+            shows. Afterwards its readings count as tests until `vitalgate devices verify` has proved it. Without that proof \
+            they are kept after 30 minutes, and wait. A device that was paired before keeps its name and its readings.
             """)
     @Argument(help: "The device's address as `vitalgate scan` shows it, or the name that it advertises.") var device: String
     @Option(help: "What the hub shall call it, such as `cuff`; one is chosen where it is left out.") var name: String?
-    @Option(help: "Its entry of the catalogue; by what it advertises where it is left out.") var model: String?
+    @Option(help: "Its entry of the catalogue, such as `and-ua-651ble`; the one that fits where it is left out.") var model:
+        String?
     @Option(help: "The six digits that the device shows, where they are known ahead.") var passkey: String?
-    @Option(help: "The PIN of a device with legacy pairing.") var pin: String?
+    @Option(help: "The PIN of an older device (Bluetooth Classic), where it is known ahead.") var pin: String?
     @OptionGroup var control: ControlOptions
 
     func run() async throws {
@@ -50,8 +55,8 @@ extension DevicesCommand {
         static let configuration = CommandConfiguration(
             abstract: "Prove that a device works: it has to come back by itself, with its link encrypted.",
             discussion: """
-                Says what to press on the device. Only a verified device's readings can reach a patient's record. Ends with 75 where it \
-                did not come back in time.
+                Says what to press on the device; nothing is pressed on the hub. Only a verified device's readings can reach a \
+                patient's record. Ends with 75 where it did not come back in time.
                 """)
         @Argument(help: "The device's name.") var device: String
         @Option(help: "How long to wait for it, in seconds, 5 to 1800.") var timeout = 120

@@ -39,7 +39,7 @@ struct DevicesCommand: AsyncParsableCommand {
                 hub's monotonic clock, what, and codes or reasons.
                 """)
         @Argument(help: "The device's name.") var device: String
-        @Flag(help: "What happened with it instead.") var log = false
+        @Flag(help: "What happened with it, in place of what is known of it.") var log = false
         @Option(help: "With --log: at most so many entries.") var limit = 200
         @OptionGroup var control: ControlOptions
 
@@ -76,7 +76,9 @@ struct DevicesCommand: AsyncParsableCommand {
     }
 
     struct Add: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Add a device that is reached without pairing.")
+        static let configuration = CommandConfiguration(
+            abstract: "Add a device that is reached without pairing, on a socket.",
+            discussion: "Such as a simulated one (`vitalgate simulate`). A Bluetooth device is paired instead: `vitalgate pair`.")
         @Argument(help: "A name for it, such as `cuff`.") var device: String
         @Option(help: "Its entry of the catalogue, such as `and-ua-651ble`.") var model: String
         @Option(help: "Where it is reached, such as `socket:/run/cuff.sock`.") var bearer: String
@@ -85,7 +87,9 @@ struct DevicesCommand: AsyncParsableCommand {
     }
 
     struct Forget: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Forget a device. Its readings stay.")
+        static let configuration = CommandConfiguration(
+            abstract: "Forget a device and the key of its pairing. Its readings stay.",
+            discussion: "To use it again, pair it again, under another name.")
         @Argument(help: "The device's name.") var device: String
         @OptionGroup var control: ControlOptions
         func run() async throws { try await control.perform(.forgetDevice(name: device)) }

@@ -145,7 +145,7 @@ extension Operations {
             return .failure(
                 refusal(
                     "The device was not added.", "\"\(bearer)\" is no place that this release can reach.",
-                    "Name a socket: --bearer socket:/run/cuff.sock."))
+                    "Name a socket (--bearer socket:/run/cuff.sock); a Bluetooth device is paired instead: `vitalgate pair`."))
         }
         let now = clock.now().wall
         let added = try await journal.write { tx -> DeviceRecord? in

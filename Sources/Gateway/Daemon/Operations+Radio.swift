@@ -9,8 +9,8 @@ extension Operations {
         guard let radio else {
             return .failure(
                 OperationError(
-                    "The adapter was left as it is.", why: "The daemon runs no radio.",
-                    remedy: "Set [bluetooth] enabled = true and see `vitalgate doctor`.", exitCode: 69))
+                    "The adapter was left as it is.", why: "The hub's configuration says [bluetooth] enabled = false.",
+                    remedy: "Set it to true, then: systemctl restart vitalgate.", exitCode: 69))
         }
         return .success(await radio.keeper.reset())
     }

@@ -41,7 +41,7 @@ extension Operations {
         var pin: [UInt8]?
         if let text = pairing.pin {
             guard case .pin(let digits)? = PairingWindow.Question.pin.answer(text) else {
-                return .failure(refusal(what, "The PIN is too long.", "Give 1 to 16 characters."))
+                return .failure(refusal(what, "The PIN is empty or too long.", "Give 1 to 16 characters."))
             }
             pin = digits
         }
@@ -65,7 +65,7 @@ extension Operations {
             return .failure(
                 refusal(
                     "There is nothing to verify.", "The device \(name) is not reached by radio.",
-                    "Verify a device that was paired with `vitalgate pair`."))
+                    "Name a device that was paired with `vitalgate pair`; `vitalgate devices list` shows them."))
         }
         let procedure = VerificationProcedure(
             device: StoredDevice(id: device.id, name: device.name), model: model, seconds: seconds,
@@ -95,7 +95,7 @@ extension Operations {
             return .failure(
                 OperationError(
                     "The hub's radio is off.", why: "Its configuration says [bluetooth] enabled = false.",
-                    remedy: "Set it to true and restart the daemon.", exitCode: 78))
+                    remedy: "Set it to true, then: systemctl restart vitalgate.", exitCode: 78))
         }
         do throws(OperationError) {
             return .success(["id": .integer(try await technician.begin(procedure, device: device, name: name, by: actor))])

@@ -67,7 +67,7 @@ struct PairingProcedure: Procedure {
             return [
                 .step(
                     ProcedureStep(
-                        "paired", "Paired, and the bond is on disk. The link is \(security.words).",
+                        "paired", "Paired, and the key is stored. The link is \(security.words).",
                         [
                             .init("device", .string(device.name)), .init("model", .string(model.id)),
                             .init("security", .string(security.rawValue)),
@@ -89,7 +89,8 @@ struct PairingProcedure: Procedure {
                     OperationError(
                         "The device was not paired.",
                         why: "No entry of the catalogue fits what \(wanted) advertises.",
-                        remedy: "Name its model with --model, such as generic-blood-pressure.", exitCode: 65))
+                        remedy: "Say what it is: --model generic-blood-pressure, or --model generic-pulse-oximeter.",
+                        exitCode: 65))
         }
         let capability = model.pairing.ioCapability
         let plan = PairingWindow.Plan(
@@ -99,7 +100,7 @@ struct PairingProcedure: Procedure {
         return [
             .step(
                 ProcedureStep(
-                    "found", "Found \(advertiser.shownName ?? advertiser.address.text), taken as \(model.id).",
+                    "found", "Found \(advertiser.shownName ?? advertiser.address.text).",
                     advertiser.json.map { $0.key == "model" ? .init("model", .string(model.id)) : $0 })),
             .scan(false), .pair(plan, model),
         ]
@@ -159,7 +160,7 @@ struct PairingProcedure: Procedure {
             return [.step(ProcedureStep("battery", "Battery \(percent) %.", [.init("percent", .integer(percent))]))]
         case .reading: return [.step(ProcedureStep("test-reading", "A reading came; it counts as a test."))]
         case .ended: return finish()
-        case .connected, .clockRead, .keyRefused, .bondLost: return []
+        case .connected, .keyRefused, .bondLost: return []
         }
     }
 
@@ -185,10 +186,10 @@ struct PairingProcedure: Procedure {
 
 extension PairingWindow.Question {
     func step(_ hint: String?) -> ProcedureStep {
-        let place = hint.map { " It stands \($0)." } ?? ""
+        let place = hint.map { " (\($0))" } ?? ""
         return switch self {
-        case .passkey: ProcedureStep("passkey-wanted", "Enter the six digits that the device shows, within 30 seconds.\(place)")
-        case .pin: ProcedureStep("pin-wanted", "Enter the device's PIN.\(place)")
+        case .passkey: ProcedureStep("passkey-wanted", "Enter the six digits that the device shows\(place), within 30 seconds.")
+        case .pin: ProcedureStep("pin-wanted", "Enter the device's PIN\(place).")
         case .compare(let value):
             ProcedureStep(
                 "compare", "Does the device show \(Self.sixDigits(value))? Answer yes or no.",
@@ -240,7 +241,7 @@ extension PairingWindow.Failure {
         case .noKey:
             return OperationError(
                 what, why: "The device paired without leaving a key: it would have to be paired at every connect.",
-                remedy: "Put it into its pairing mode (\(model.pairing.instructions)) and try again.", exitCode: 1)
+                remedy: "\(model.pairing.instructions) Then try again.", exitCode: 1)
         case .cancelled: return .cancelled
         }
     }
@@ -262,5 +263,6 @@ extension OperationError {
         "There is no working Bluetooth adapter.", why: "The hub's radio is missing, off or in other hands.",
         remedy: "See `vitalgate doctor`, which says which of them.", exitCode: 69)
     static let cancelled = OperationError(
-        "It was cancelled.", why: "Somebody ended it.", remedy: "Begin again when the device is at hand.", exitCode: 1)
+        "It was cancelled.", why: "Somebody ended it, or the adapter was switched off.",
+        remedy: "Begin again when the device is at hand.", exitCode: 1)
 }

@@ -33,7 +33,6 @@ enum DeviceNews: Hashable, Sendable {
     case connected(LinkSecurity)
     case identified
     case clockSet
-    case clockRead
     case subscribed
     case battery(Int)
     case reading

@@ -72,7 +72,8 @@ actor Technician: Service {
         if case .running = state {
             throw OperationError(
                 "The hub is busy with another scan, pairing or verification.", why: "It does one at a time.",
-                remedy: "Wait until that has ended (two minutes at most), or end the command that began it.", exitCode: 75)
+                remedy: "Wait until it has ended: a pairing within three minutes, the others when their own time is over.",
+                exitCode: 75)
         }
         guard await radio.isReady || procedure is VerificationProcedure else { throw .noAdapter }
         lastID += 1
@@ -131,14 +132,13 @@ actor Technician: Service {
         switch event {
         case .identified(let device), .enrolled(let device): await hear(.device(.identified), of: device)
         case .clockSet(let device): await hear(.device(.clockSet), of: device)
-        case .clockRead(let device, _): await hear(.device(.clockRead), of: device)
         case .subscribed(let device, _): await hear(.device(.subscribed), of: device)
         case .battery(let device, let percent): await hear(.device(.battery(percent)), of: device)
         case .committed(let device, _, _, _), .suppressed(let device), .kept(let device, _):
             await hear(.device(.reading), of: device)
         case .ended(let device, let readings, let reason):
             await hear(.device(.ended(readings: readings, reason: reason)), of: device)
-        case .connected, .frame, .confirmed, .commitRefused, .note: break
+        case .connected, .frame, .confirmed, .commitRefused, .clockRead, .note: break
         }
     }
 

@@ -63,12 +63,17 @@ struct VerificationProcedure: Procedure {
             state = .waiting
             return [.step(ProcedureStep("gone", "It left before it could be asked (\(reason)). Waiting for it again."))]
         case (_, .device(.keyRefused)):
-            return [.step(ProcedureStep("key-refused", "It came back and did not accept the key of the pairing."))]
+            return [
+                .step(
+                    ProcedureStep(
+                        "key-refused", "It came back and did not accept the key of the pairing. Waiting for it once more."))
+            ]
         case (_, .device(.bondLost)):
             return fail(
                 OperationError(
-                    "The device was not verified.", why: "It does not know the hub any more: its bond is lost.",
-                    remedy: "Pair it again with `vitalgate pair`.", exitCode: 1))
+                    "The device was not verified.",
+                    why: "It does not know the hub any more: it refused the key of the pairing twice.",
+                    remedy: "\(model.pairing.instructions) Then pair it again with `vitalgate pair`.", exitCode: 1))
         case (_, .tick): return late(at: now)
         default: return []
         }

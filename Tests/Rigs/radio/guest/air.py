@@ -16,7 +16,9 @@ Source: Bluetooth Core 5.4, volume 4, part E, sections 7.3.2, 7.7.5, 7.7.65.10, 
 """
 
 import asyncio
+import errno
 import logging
+import os
 import time
 
 from bumble import hci, ll
@@ -77,6 +79,46 @@ class Air(LocalLink):
         receiver = self.find_le_controller(receiver_address)
         if sender is not None and receiver is not None:
             asyncio.get_running_loop().call_soon(receiver.on_ll_control_pdu, sender_address, packet)
+
+
+class KernelPort:
+    """/dev/vhci, whose other end is a controller of the kernel's. One read or write is one packet.
+
+    Bumble's own transport goes through asyncio's pipes, which close at the first error; and the kernel answers ENXIO to whatever a controller
+    says while the adapter is down. The adapter would be gone for good after an advertisement in the wrong moment.
+    """
+
+    VENDOR = 0xFF
+
+    def __init__(self):
+        self.file = os.open("/dev/vhci", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        self.controller = None
+        # A dual-mode or LE controller (0), not an AMP one.
+        os.write(self.file, bytes([self.VENDOR, 0]))
+        asyncio.get_running_loop().add_reader(self.file, self.read)
+
+    def set_packet_sink(self, controller):
+        self.controller = controller
+
+    def read(self):
+        try:
+            packet = os.read(self.file, 4096)
+        except BlockingIOError:
+            return
+        # The first one tells the controller's number.
+        if packet and packet[0] != self.VENDOR and self.controller is not None:
+            self.controller.on_packet(packet)
+
+    def on_packet(self, packet):
+        try:
+            os.write(self.file, packet)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                log.warning("the kernel refused %s: %s", packet[:8].hex(), error)
+
+    def close(self):
+        asyncio.get_running_loop().remove_reader(self.file)
+        os.close(self.file)
 
 
 class RadioController(Controller):

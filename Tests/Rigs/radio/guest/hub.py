@@ -137,7 +137,7 @@ class Hub(rig.Rig):
                 thread.join(5)
         return code, steps, "".join(errors).strip()
 
-    def pair(self, radio, address, name, model=None, passkey=None, pin=None, seconds=90):
+    def pair(self, radio, address, name, model=None, passkey=None, pin=None, seconds=150):
         """Pairs with a peripheral of the radio. What its display shows is typed where it is asked for. (exit status, steps, error)"""
         arguments = ["pair", address, "--name", name]
         arguments += ["--model", model] if model else []

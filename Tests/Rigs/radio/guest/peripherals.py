@@ -35,12 +35,15 @@ from bumble.host import Host
 from bumble.pairing import PairingConfig, PairingDelegate
 from bumble.profiles.gap import GenericAccessService
 from bumble.profiles.gatt_service import GenericAttributeProfileService
-from bumble.transport import open_transport
 
 import air
 import peripheral as wire
 
 ATT_CID = 4
+#: A fixed channel that nobody listens on. Debian's 6.1.192 frees the channel of a link twice (hci_chan_del from l2cap_conn_free) when a socket of
+#: that link is closed after the link was lost, unless one whole frame had come over it before: its l2cap_recv_acldata forgets to give back a
+#: reference for each, which hides the other fault. A frame to this channel at every connect keeps the kernel alive; nothing else hears it.
+UNUSED_CID = 0x3E
 INDICATION, CONFIRMATION, NOTIFICATION = 0x1D, 0x1E, 0x1B
 #: How long a server waits for a confirmation before the link counts as dead (Core 5.4, vol. 3, part F, 3.3.3).
 TRANSACTION_SECONDS = 30
@@ -61,6 +64,7 @@ class Options:
     pairing: str = "justworks"  # or passkey (shown here), numeric, none
     passkey: int = 123456
     secure_connections: bool = True
+    speaks_first: bool = True  # see UNUSED_CID
     asks_for_security: bool = False  # sends a Security Request when connected
     serial: str = ""
     records: int = 0  # in its memory from the start
@@ -73,6 +77,7 @@ class Options:
     name_in_scan_response: bool = False
     leaves: str = "never"  # or done (when all is confirmed)
     leaves_after: float = 0.0  # seconds from the connection; 0: not
+    patience: float = 15.0  # seconds on a link on which nothing was asked yet; 0: without end
     leaves_after_pairing: float = 3.0  # seconds from the first subscription of the link on which it was paired; 0: not
     database_hash: bool = True
     service_changed: bool = True
@@ -110,7 +115,7 @@ class Delegate(PairingDelegate):
 
     async def accept(self):
         self.peripheral.log.write("pairing-asked")
-        return True
+        return self.peripheral.options.pairing != "none"
 
     async def confirm(self, auto=False):
         """A pairing in which nobody compares anything. A device that has a display for it does not put up with that."""
@@ -121,7 +126,7 @@ class Delegate(PairingDelegate):
 
 
 CAPABILITIES = {
-    "justworks": PairingDelegate.NO_OUTPUT_NO_INPUT, "passkey": PairingDelegate.DISPLAY_OUTPUT_ONLY,
+    "none": PairingDelegate.NO_OUTPUT_NO_INPUT, "justworks": PairingDelegate.NO_OUTPUT_NO_INPUT, "passkey": PairingDelegate.DISPLAY_OUTPUT_ONLY,
     "numeric": PairingDelegate.DISPLAY_OUTPUT_AND_YES_NO_INPUT,
 }
 
@@ -159,6 +164,7 @@ class Peripheral:
         configuration.gap_service_enabled = configuration.gatt_service_enabled = False
         self.device = Device(config=configuration, host=host)
         self.device.pairing_config_factory = self.pairing_configuration
+        host.long_term_key_provider = self.long_term_key
         self.device.on("connection", self.on_connection)
         # The device hands every PDU to this; what a confirmation answers is known here, to the microsecond of its arrival.
         self.serve = self.device.gatt_server.on_gatt_pdu
@@ -182,12 +188,19 @@ class Peripheral:
     # What it offers
 
     def pairing_configuration(self, _connection):
-        if self.options.pairing == "none":
-            return None
         return PairingConfig(
-            sc=self.options.secure_connections, mitm=self.options.pairing != "justworks", bonding=True,
+            sc=self.options.secure_connections, mitm=self.options.pairing in ("passkey", "numeric"), bonding=True,
             delegate=Delegate(self, CAPABILITIES[self.options.pairing]),
             identity_address_type=PairingConfig.AddressType.PUBLIC if self.options.address_type == "public" else PairingConfig.AddressType.RANDOM)
+
+    async def long_term_key(self, handle, rand, ediv):
+        """The key that a hub asks for. After a legacy pairing there are two, and the hub's is the one that came from here, by its EDIV and Rand
+        (Core 5.4, volume 3, part H, 2.4.4.2); Bumble 0.0.236 takes the other."""
+        keys = await self.device.keystore.get(str(self.device.lookup_connection(handle).peer_address)) if self.device.keystore else None
+        for one in (keys.ltk_central, keys.ltk_peripheral) if keys else ():
+            if one is not None and one.ediv == ediv and one.rand == rand:
+                return one.value
+        return await self.device.get_long_term_key(handle, rand, ediv)
 
     def main_services(self):
         """The services of its kind; sets self.measurement, whose indications are its records."""
@@ -335,8 +348,13 @@ class Peripheral:
         connection.on("pairing_failure", lambda reason: self.log.write("pairing-failed", reason=int(reason)))
         connection.on("connection_encryption_change", lambda: self.on_encryption(connection))
         connection.on("connection_att_mtu_update", lambda: self.log.write("mtu", value=connection.att_mtu))
+        if self.options.speaks_first:
+            self.device.send_l2cap_pdu(connection.handle, UNUSED_CID, b"\x00")
         if self.options.asks_for_security:
             self.device.request_pairing(connection)
+        # The kernel gives up a connect after 4 s and forgets the link where the cancel crosses the connection: nobody is there to end it but the peer.
+        if self.options.patience:
+            asyncio.get_running_loop().call_later(self.options.patience, self.lose_patience, connection)
         if self.options.leaves_after:
             asyncio.get_running_loop().call_later(self.options.leaves_after, self.leave, connection, "time")
 
@@ -368,6 +386,10 @@ class Peripheral:
         if self.connection is connection:
             self.log.write("leaves", why=why)
             asyncio.get_running_loop().create_task(self.hang_up(connection))
+
+    def lose_patience(self, connection):
+        if not self.requests and not connection.encryption:
+            self.leave(connection, "nothing was asked")
 
     async def hang_up(self, connection):
         try:
@@ -582,13 +604,13 @@ class Station:
         self.stopped = asyncio.Event()
 
     async def plug(self):
-        self.transport = await open_transport("vhci")
-        self.hub = air.HubController("hub", host_source=self.transport.source, host_sink=self.transport.sink, link=self.air, public_address=HUB_ADDRESS)
+        self.transport = air.KernelPort()
+        self.hub = air.HubController("hub", host_source=self.transport, host_sink=self.transport, link=self.air, public_address=HUB_ADDRESS)
 
     async def unplug(self):
         self.hub.vanish(tell_host=False)
         self.air.remove_controller(self.hub)
-        await self.transport.close()
+        self.transport.close()
         self.hub = self.transport = None
 
     def find(self, name):

@@ -65,7 +65,7 @@ def provision(world, hub, name, verify=True, assign=True, passkey=None, model=No
 
 def prove(world, hub, name):
     """`devices verify` with what it asks for: the device is switched off and on, nobody touches the hub."""
-    cycle = threading.Thread(target=power_cycle, args=(world, name, 4), daemon=True)
+    cycle = threading.Thread(target=power_cycle, args=(world, name, 2.5), daemon=True)
     cycle.start()
     code, steps, error = hub.verify(name, 90)
     cycle.join(30)
@@ -202,6 +202,20 @@ def numeric(world):
         world.check("the bond is authenticated", world.radio.events("numeric-1", "paired")[-1]["authenticated"])
         take(world, hub, "numeric-1", 1)
         compare(world, hub, ["numeric-1"])
+
+
+@scenario("legacy-pairing", 240)
+def legacy_pairing(world):
+    """A device from before Secure Connections: other keys, with EDIV and Rand, and it comes back with them."""
+    with world.hub() as hub:
+        started(hub)
+        provision(world, hub, "cuff-1", secure_connections=False)
+        keys = world.radio.events("cuff-1", "paired")[-1]["keys"]
+        world.check("the keys are those of a legacy pairing", "ltk_central" in keys or "ltk_peripheral" in keys, keys)
+        power_cycle(world, "cuff-1", 3)
+        take(world, hub, "cuff-1", 2)
+        world.check("it was paired once", pairings(world, "cuff-1") == 1)
+        compare(world, hub, ["cuff-1"])
 
 
 @scenario("reconnect-power-cycle", 300)
