@@ -92,22 +92,13 @@ extension AdapterFacts {
         }
     }
 
-    /// The hub works without this right: only a technician's capture of the radio is refused.
+    /// The hub works without this right, and its unit does not give it: only a technician's capture of the radio needs it.
     private func captureFinding(_ subject: Subject) -> Finding {
         let name = Rights.Capability.netRaw.name
-        switch (subject, rights.has(.netRaw)) {
-        case (.daemon, true): return Finding(.capture, .ok, "the daemon has \(name)")
-        case (.command, true): return Finding(.capture, .ok, "this command has \(name); the daemon is not running")
-        case (.daemon, false):
-            return Finding(
-                .capture, .warning, "the daemon does not have \(name): it works, and cannot record the radio for a technician",
-                "Install the unit that comes with this release (AmbientCapabilities= with \(name)), then systemctl daemon-reload and systemctl restart vitalgate."
-            )
-        case (.command, false):
-            return Finding(
-                .capture, .warning, "the daemon is not running, and this command does not have \(name)",
-                "Start the daemon (systemctl start vitalgate) and ask again: its unit gives it \(name).")
-        }
+        let who = subject == .daemon ? "the daemon" : "the daemon is not running; this command"
+        return rights.has(.netRaw)
+            ? Finding(.capture, .ok, "\(who) has \(name): it can record the radio for a technician")
+            : Finding(.capture, .ok, "\(who) does not have \(name), which only a capture of the radio needs")
     }
 
     private func rfkillFinding(_ obstacles: [Obstacle]) -> Finding {

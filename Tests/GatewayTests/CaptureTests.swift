@@ -329,6 +329,9 @@ import Vitals
             }
             #expect(error.exitCode == exitCode)
             #expect(error.why.contains("CAP_NET_RAW") == (exitCode == 77))
+            // What to do is a command that can be pasted: it installs the drop-in and starts the daemon with it.
+            #expect(error.remedy.contains("vitalgate-capture.conf") == (exitCode == 77))
+            #expect(error.remedy.contains("systemctl restart vitalgate") == (exitCode == 77))
             #expect(![error.what, error.why, error.remedy].contains { $0.isEmpty || $0.contains("\n") })
             #expect(try await bench.conditions() == [])
             #expect(try await bench.audit() == [])

@@ -11,7 +11,8 @@ extension AdapterCommand {
             discussion: """
                 Every packet between the machine's Bluetooth adapters and the hub: readings too, so it is health data. It is sealed \
                 on disk, told as a condition while there is anything of it, ends by itself, and is deleted 24 hours after its end. \
-                Keys of pairings are not in it. The daemon needs CAP_NET_RAW for it, which its unit gives.
+                Keys of pairings are not in it. The daemon needs CAP_NET_RAW for it, which the drop-in vitalgate-capture.conf gives \
+                its unit; where that is not installed, `start` says how.
                 """,
             subcommands: [Start.self, Stop.self, Status.self, Export.self, Delete.self])
     }

@@ -86,6 +86,8 @@ extension CaptureCourse.End {
 
 extension OperationError {
     static let captureNotStarted = "The radio is not being recorded."
+    /// In /run: it goes with the next boot, if nobody removes it.
+    private static let captureDropIn = "/run/systemd/system/vitalgate.service.d/capture.conf"
 
     static func noCapture(_ what: String) -> OperationError {
         OperationError(
@@ -100,11 +102,12 @@ extension OperationError {
 
     static func captureRefused(_ error: BearerError) -> OperationError {
         if case .system(_, let code) = error, code == EPERM || code == EACCES {
-            let name = AdapterFacts.Rights.Capability.netRaw.name
             return OperationError(
-                captureNotStarted, why: "The daemon does not have \(name), which the kernel asks for before it shows packets.",
-                remedy:
-                    "Run it as the service vitalgate.service, whose unit gives \(name); `vitalgate doctor` shows what it has.",
+                captureNotStarted,
+                why: "The daemon does not have \(AdapterFacts.Rights.Capability.netRaw.name), which the kernel asks for before it "
+                    + "shows packets; its unit gives it only for as long as a technician wants it.",
+                remedy: "As root: install -D -m 0644 /usr/share/vitalgate/vitalgate-capture.conf \(captureDropIn) && systemctl "
+                    + "daemon-reload && systemctl restart vitalgate, and start the capture again.",
                 exitCode: 77)
         }
         return OperationError(

@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import os
+import subprocess
 import threading
 import time
 
@@ -326,6 +327,54 @@ def wrong_key(world):
         prove(world, hub, "cuff-1")
         world.radio.wait_confirmed("cuff-1", 2, 90)
         compare(world, hub, ["cuff-1"])
+
+
+@scenario("capture", 300)
+def capture(world):
+    """A technician's capture of a pairing and a reading: sealed while the hub has it, read back by btmon once it was exported."""
+    with world.hub(receiver=False) as hub:
+        started(hub)
+        hub.ask("adapter", "capture", "start", "--reason", "rig", "--minutes", "5")
+        codes = [one["code"] for one in hub.conditions()]
+        world.check("while it runs a condition says so", "capture-running" in codes, codes)
+        provision(world, hub, "cuff-1")
+        take(world, hub, "cuff-1", 1)
+        ended = hub.ask("adapter", "capture", "stop")[0]
+        world.check("it ends when it is told to, and nothing of it is lost", ended["state"] == "kept" and ended["drops"] == 0, ended)
+        exported = os.path.join(hub.directory, "capture.btsnoop")
+        hub.ask("adapter", "capture", "export", exported)
+        with open(exported, "rb") as file:
+            plain = file.read()
+        with open(os.path.join(hub.state, "capture.sealed"), "rb") as file:
+            sealed = file.read()
+        frame = hub.frames("cuff-1")[-1]
+        world.check("the exported file holds the reading as it went over the radio", bytes.fromhex(frame) in plain, frame)
+        world.check("the hub's own file does not", bytes.fromhex(frame) not in sealed and len(sealed) > len(plain) // 2, f"{len(sealed)} of {len(plain)} bytes")
+        world.check("neither holds a key of the pairing", not keys_in(world, "cuff-1", plain + sealed), keys_in(world, "cuff-1", plain + sealed))
+        told = subprocess.run(["btmon", "-r", exported], capture_output=True, text=True, errors="replace", timeout=120, check=False)
+        indications = [part.split("\n< ")[0].split("\n> ")[0] for part in told.stdout.split("ATT: Handle Value Indication")[1:]]
+        world.check("btmon reads it to its end", told.returncode == 0 and not told.stderr.strip(), f"{told.returncode} {told.stderr[:200]}")
+        world.check("btmon shows the indication with the reading's bytes", any(frame in "".join(part.split()).lower() for part in indications),
+                    f"{len(indications)} indications in {len(told.stdout.splitlines())} lines: {indications[:1]}")
+        world.check("and its confirmation", "ATT: Handle Value Confirmation" in told.stdout)
+        hub.ask("adapter", "capture", "delete")
+        world.check("deleted, nothing of it is left", not os.path.exists(os.path.join(hub.state, "capture.sealed")))
+        world.check("and no condition", not [one for one in hub.conditions() if one["code"].startswith("capture")])
+        # As its unit starts it: without CAP_NET_RAW.
+        hub.stop_daemon()
+        hub.start_daemon(prefix=("setpriv", "--bounding-set", "-net_raw"))
+        code, _, error = hub.command("adapter", "capture", "start", "--reason", "rig", "--socket", hub.control)
+        world.check("without the drop-in it is refused, with the command that installs it", code == 77 and "vitalgate-capture.conf" in error, f"exit {code}: {error}")
+        take(world, hub, "cuff-1", 1)
+        compare(world, hub, ["cuff-1"])
+
+
+def keys_in(world, name, data):
+    """Names of those keys of a peripheral's bond that stand in the data, in either order of their bytes."""
+    keys = world.radio.keys(name)
+    if not keys:
+        raise rig.RigError(f"{name} has no keys to look for")
+    return [one for one, key in keys.items() if key in data or key[::-1] in data]
 
 
 @scenario("leaves-after-1s", 420)
