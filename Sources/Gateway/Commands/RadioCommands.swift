@@ -1,7 +1,9 @@
 import ArgumentParser
 import EventLoop
 import ExactJSON
+import Glibc
 import HubAPI
+import UnixSignals
 
 // What a technician does with the radio: each command begins a procedure of the daemon and shows its steps as they come.
 
@@ -78,9 +80,37 @@ struct ProcedureFollower {
     /// A scan's machine form is its devices alone.
     var isScan = false
 
+    /// How long the hub may take to hear that it was ended: it answers within milliseconds, or not at all.
+    private static let patience = Duration.seconds(3)
+
     func follow(_ beginning: HubAPI.Operation) async throws {
+        let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm, .sighup)
         guard let id = try await client.perform(beginning)["id"]?.integer else { throw misunderstood }
-        // Who presses Ctrl-C does not want the window left open: the shell's signal ends this process, and the hub's own limits close it.
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { for await signal in signals { await end(id, by: signal) } }
+            group.addTask { try await tell(id) }
+            try await group.next()
+            group.cancelAll()
+        }
+    }
+
+    /// Who presses Ctrl-C, or closes the terminal, does not want the radio looking on, and the window of a pairing open: the hub is told.
+    /// The process ends here and not by way of its tasks, one of which may wait for a line from the keyboard.
+    private func end(_ id: Int, by signal: UnixSignal) async -> Never {
+        let isTold = await withTaskGroup(of: Bool.self) { group in
+            group.addTask { (try? await client.perform(.cancelProcedure(id: id))) != nil }
+            group.addTask {
+                try? await Task.sleep(for: Self.patience)
+                Output.error(.interrupted(isTold: false))
+                exit(128 + signal.rawValue)
+            }
+            return await group.next() ?? false
+        }
+        Output.error(.interrupted(isTold: isTold))
+        exit(128 + signal.rawValue)
+    }
+
+    private func tell(_ id: Int) async throws {
         var after = 0
         while true {
             let progress = try await client.perform(.procedure(id: id, after: after))
@@ -127,5 +157,17 @@ struct ProcedureFollower {
         OperationError(
             "The hub's answer was not understood.", why: "The command and the daemon may be of different releases.",
             remedy: "Restart the daemon after an update: systemctl restart vitalgate.", exitCode: 70)
+    }
+}
+
+extension OperationError {
+    /// - Parameter isTold: whether the hub heard of it.
+    fileprivate static func interrupted(isTold: Bool) -> OperationError {
+        OperationError(
+            "It was ended before its time.",
+            why: isTold
+                ? "A signal ended the command (Ctrl-C, for one), and the hub has ended what it began."
+                : "A signal ended the command (Ctrl-C, for one); the hub could not be told, and ends by its own limits.",
+            remedy: "Begin again when the device is at hand; `vitalgate devices list` shows what is paired.", exitCode: 130)
     }
 }

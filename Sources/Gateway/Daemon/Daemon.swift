@@ -118,7 +118,7 @@ struct DaemonParts {
             }
             let technician = Technician(
                 journal: journal, radio: adapters, desk: intake.desk, catalogue: catalogue, clock: clock, courier: courier,
-                hearing: hearing, logger: logger)
+                hearing: hearing, log: log, logger: logger)
             self.technician = technician
             // Files of the machine, and the capture's: neither has a device waiting for it.
             let files = try EventLoop.made("vg-adapter")
@@ -218,9 +218,9 @@ struct DaemonParts {
                 } else {
                     try tx.clear(.noKeyProtection, subject: "hub")
                 }
+                // Also one that was returned: what a person gave back does not come again with each start.
                 for device in configuration.devices where try tx.device(named: device.name) == nil {
-                    _ = try tx.addDevice(
-                        name: device.name, model: device.model.id, bearer: device.bearer.text, state: .verified, at: now.wall)
+                    try tx.addDevice(device, at: now.wall)
                 }
             }
         } catch {
@@ -237,12 +237,16 @@ enum Fault: String {
     static var fromEnvironment: Fault? { getenv("VITALGATE_FAULT").flatMap { Fault(rawValue: String(cString: $0)) } }
 }
 
-extension Configuration.Device.Bearer {
-    var text: String {
-        switch self {
-        case .socket(let path): "socket:" + path
-        case .address(let address): address
+extension Transaction {
+    /// A device that the configuration names. One that is reached by radio is still to be paired, and to prove itself (R4).
+    func addDevice(_ device: Configuration.Device, at now: Instant) throws(JournalError) {
+        let state: DeviceRecord.State
+        switch device.bearer {
+        case .socket: state = .verified
+        case .address: state = .provisioning
         }
+        _ = try addDevice(
+            name: device.name, model: device.model.id, bearer: "\(device.bearer)", state: state, at: now)
     }
 }
 
