@@ -20,10 +20,13 @@ struct FollowerTests {
         let works: Bool
         /// How it takes a cancel: a hub that hangs does not answer.
         let hangs: Bool
+        /// Whether it wants the digits of a display.
+        let asks: Bool
 
-        init(works: Bool = true, hangs: Bool = false) {
+        init(works: Bool = true, hangs: Bool = false, asks: Bool = false) {
             self.works = works
             self.hangs = hangs
+            self.asks = asks
         }
 
         func perform(_ operation: HubAPI.Operation, by actor: String) async throws(OperationError) -> JSON {
@@ -36,7 +39,12 @@ struct FollowerTests {
                 try? await Task.sleep(for: .milliseconds(50))
                 let isOver = seen.withLock { !$0.cancelled.isEmpty }
                 let steps: JSON = after == 0 ? [["step": "looking", "message": "Looking."]] : []
-                return ["id": .integer(id), "steps": steps, "next": 1, "done": .bool(isOver)]
+                let question: JSON? = asks ? ["step": "passkey-wanted", "message": "Enter the six digits."] : nil
+                return .members([
+                    "id": .integer(id), "steps": steps, "next": 1, "question": question, "done": .bool(isOver),
+                    // As a pairing that is cancelled ends.
+                    "error": isOver ? OperationError("It was cancelled.", why: "x", remedy: "x", exitCode: 1).json : nil,
+                ])
             case .cancelProcedure(let id):
                 if hangs { try? await Task.sleep(for: .seconds(60)) }
                 seen.withLock { $0.cancelled.append(id) }
@@ -76,8 +84,26 @@ struct FollowerTests {
             let ending = try await command.end(signal: signal)
             #expect(ending.code == 128 + signal)
             #expect(ending.errorLines.count == 3, "\(ending.error)")
+            #expect(ending.error.contains("the hub has ended what it began"))
             #expect(ending.out == "Looking.\n")
             #expect(hub.seen.withLock { $0.began.count } == 1)
+            #expect(hub.seen.withLock { $0.cancelled } == [7])
+        }
+    }
+
+    @Test("also while it waits for digits that nobody types")
+    func interruptedAtTheKeyboard() async throws {
+        let hub = Hub(asks: true)
+        try await with(hub) { program, scratch, socket in
+            let keyboard = scratch.path + "/keyboard"
+            #expect(mkfifo(keyboard, 0o600) == 0)
+            let command = try program.start(["pair", "cuff"] + socket, in: scratch, input: keyboard)
+            #expect(try await eventually { hub.seen.withLock { $0.asked } == 1 }, "\(command.error)")
+            // Long enough for the question to be read and the keyboard to be asked.
+            try await Task.sleep(for: .milliseconds(500))
+            let ending = try await command.end(within: .seconds(10), signal: SIGINT)
+            #expect(ending.code == 130)
+            #expect(ending.error.contains("the hub has ended what it began"))
             #expect(hub.seen.withLock { $0.cancelled } == [7])
         }
     }

@@ -3,6 +3,7 @@ import EventLoop
 import ExactJSON
 import Glibc
 import HubAPI
+import Synchronization
 import UnixSignals
 
 // What a technician does with the radio: each command begins a procedure of the daemon and shows its steps as they come.
@@ -83,31 +84,55 @@ struct ProcedureFollower {
     /// How long the hub may take to hear that it was ended: it answers within milliseconds, or not at all.
     private static let patience = Duration.seconds(3)
 
+    private final class Interruption: Sendable {
+        private let happened = Mutex(false)
+        var hasHappened: Bool { happened.withLock { $0 } }
+        func happen() { happened.withLock { $0 = true } }
+    }
+
     func follow(_ beginning: HubAPI.Operation) async throws {
         let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm, .sighup)
         guard let id = try await client.perform(beginning)["id"]?.integer else { throw misunderstood }
+        let interruption = Interruption()
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { for await signal in signals { await end(id, by: signal) } }
-            group.addTask { try await tell(id) }
+            group.addTask {
+                for await signal in signals {
+                    interruption.happen()
+                    await end(id, by: signal)
+                }
+            }
+            group.addTask {
+                do {
+                    try await tell(id)
+                } catch {
+                    // What the hub says of a procedure that was interrupted is what the signal did to it.
+                    guard interruption.hasHappened else { throw error }
+                }
+                // The other task ends the process.
+                while interruption.hasHappened { try await Task.sleep(for: Self.patience) }
+            }
             try await group.next()
             group.cancelAll()
         }
     }
 
     /// Who presses Ctrl-C, or closes the terminal, does not want the radio looking on, and the window of a pairing open: the hub is told.
-    /// The process ends here and not by way of its tasks, one of which may wait for a line from the keyboard.
-    private func end(_ id: Int, by signal: UnixSignal) async -> Never {
-        let isTold = await withTaskGroup(of: Bool.self) { group in
+    /// The process ends here and not by way of its tasks, one of which may wait for a line from the keyboard; nor by exit(3), which asks
+    /// for the keyboard's stream too. Nothing is buffered: ``Output`` writes at once.
+    private func end(_ id: Int, by signal: UnixSignal) async {
+        await withTaskGroup(of: Bool.self) { group in
             group.addTask { (try? await client.perform(.cancelProcedure(id: id))) != nil }
             group.addTask {
                 try? await Task.sleep(for: Self.patience)
-                Output.error(.interrupted(isTold: false))
-                exit(128 + signal.rawValue)
+                return false
             }
-            return await group.next() ?? false
+            leave(isTold: await group.next() ?? false, signal)
         }
+    }
+
+    private func leave(isTold: Bool, _ signal: UnixSignal) {
         Output.error(.interrupted(isTold: isTold))
-        exit(128 + signal.rawValue)
+        _exit(128 + signal.rawValue)
     }
 
     private func tell(_ id: Int) async throws {

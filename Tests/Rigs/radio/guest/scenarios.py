@@ -3,6 +3,8 @@
 import collections
 import dataclasses
 import os
+import signal
+import struct
 import subprocess
 import threading
 import time
@@ -375,6 +377,46 @@ def keys_in(world, name, data):
     if not keys:
         raise rig.RigError(f"{name} has no keys to look for")
     return [one for one, key in keys.items() if key in data or key[::-1] in data]
+
+
+@scenario("technician", 300)
+def technician(world):
+    """A technician's day: a scan that is ended, a device paired again under its old name, an adapter lost in the middle of a pairing."""
+    with world.hub(receiver=False) as hub:
+        started(hub)
+        scan = subprocess.Popen([rig.BINARY, "scan", "--seconds", "120", "--socket", hub.control], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        time.sleep(3)
+        scan.send_signal(signal.SIGINT)
+        error = scan.communicate(timeout=30)[1]
+        world.check("Ctrl-C ends a scan with 130", scan.returncode == 130, f"{scan.returncode}: {error}")
+        code, _, error = hub.command("scan", "--seconds", "1", "--socket", hub.control)
+        world.check("and the hub is free for the next one at once", code == 0, f"{code}: {error}")
+        made = provision(world, hub, "cuff-1", assign=False)
+        address = made["own"].split("/")[0]
+        for what, orders in (("forgotten by the hub and by itself", ("devices", "forget", "cuff-1")), ("forgotten by itself alone", None)):
+            if orders:
+                hub.ask(*orders)
+            world.radio.order("forget", name="cuff-1")
+            power_cycle(world, "cuff-1", 1)
+            code, steps, error = hub.pair(world.radio, address, "cuff-1")
+            world.check(f"a device that was {what} is paired again under its name", code == 0, f"exit {code}, {[one.get('step') for one in steps]}: {error}")
+            prove(world, hub, "cuff-1")
+        kinds = [one["kind"] for one in hub.log("cuff-1")]
+        wanted = {"found", "paired", "connected", "encrypted", "subscribed", "disconnected"}
+        world.check("its log has each step of it", wanted <= set(kinds), kinds)
+        world.check("it was found once before each link, not at each advertisement", kinds.count("found") <= kinds.count("connected") + 1, kinds)
+        world.radio.add("passkey-1", pairing="passkey")
+        found = hub.find("passkey-1")["address"].split("/")[0]
+
+        def block(step):
+            # In the moment in which the digits are asked for.
+            if step.get("step") in ("passkey-wanted",):
+                with open("/dev/rfkill", "wb", buffering=0) as switch:
+                    # struct rfkill_event: index, type bluetooth, all of that type, soft block (linux/rfkill.h).
+                    switch.write(struct.pack("IBBBB", 0, 2, 3, 1, 0))
+
+        code, steps, error = hub.steps(["pair", found, "--name", "passkey-1"], 60, block)
+        world.check("a pairing that loses its adapter says so", code == 69 and "adapter was lost" in error, f"exit {code}, {[one.get('step') for one in steps]}: {error}")
 
 
 @scenario("leaves-after-1s", 420)
