@@ -15,6 +15,7 @@ struct FollowerTests {
             var began: [HubAPI.Operation] = []
             var asked = 0
             var cancelled: [Int] = []
+            var answers: [String] = []
         }
         let seen = Mutex(Seen())
         let works: Bool
@@ -22,11 +23,14 @@ struct FollowerTests {
         let hangs: Bool
         /// Whether it wants the digits of a display.
         let asks: Bool
+        /// Whether the procedure fails by itself, the question being open.
+        let fails: Bool
 
-        init(works: Bool = true, hangs: Bool = false, asks: Bool = false) {
+        init(works: Bool = true, hangs: Bool = false, asks: Bool = false, fails: Bool = false) {
             self.works = works
             self.hangs = hangs
             self.asks = asks
+            self.fails = fails
         }
 
         func perform(_ operation: HubAPI.Operation, by actor: String) async throws(OperationError) -> JSON {
@@ -37,18 +41,22 @@ struct FollowerTests {
             case .procedure(let id, let after):
                 seen.withLock { $0.asked += 1 }
                 try? await Task.sleep(for: .milliseconds(50))
-                let isOver = seen.withLock { !$0.cancelled.isEmpty }
+                let isLost = fails && seen.withLock { $0.asked > 1 }
+                let isOver = isLost || seen.withLock { !$0.cancelled.isEmpty }
                 let steps: JSON = after == 0 ? [["step": "looking", "message": "Looking."]] : []
                 let question: JSON? = asks ? ["step": "passkey-wanted", "message": "Enter the six digits."] : nil
                 return .members([
                     "id": .integer(id), "steps": steps, "next": 1, "question": question, "done": .bool(isOver),
                     // As a pairing that is cancelled ends.
-                    "error": isOver ? OperationError("It was cancelled.", why: "x", remedy: "x", exitCode: 1).json : nil,
+                    "error": isOver ? OperationError("It is over.", why: "x", remedy: "x", exitCode: isLost ? 69 : 1).json : nil,
                 ])
             case .cancelProcedure(let id):
                 if hangs { try? await Task.sleep(for: .seconds(60)) }
                 seen.withLock { $0.cancelled.append(id) }
                 return ["id": .integer(id)]
+            case .answerProcedure(_, let text):
+                seen.withLock { $0.answers.append(text) }
+                return ["id": 7]
             case .resetAdapter: return ["works": .bool(works), "steps": []]
             default: throw OperationError("No.", why: "Not asked for here.", remedy: "None.", exitCode: 70)
             }
@@ -105,6 +113,31 @@ struct FollowerTests {
             #expect(ending.code == 130)
             #expect(ending.error.contains("the hub has ended what it began"))
             #expect(hub.seen.withLock { $0.cancelled } == [7])
+        }
+    }
+
+    @Test("a question that is over is waited for no more")
+    func lostAtTheKeyboard() async throws {
+        try await with(Hub(asks: true, fails: true)) { program, scratch, socket in
+            let keyboard = scratch.path + "/keyboard"
+            #expect(mkfifo(keyboard, 0o600) == 0)
+            let ending = try await program.start(["pair", "cuff"] + socket, in: scratch, input: keyboard).end(
+                within: .seconds(10))
+            #expect(ending.code == 69)
+            #expect(ending.errorLines.first == "It is over.")
+        }
+    }
+
+    @Test("what is typed is the answer")
+    func typed() async throws {
+        let hub = Hub(asks: true)
+        try await with(hub) { program, scratch, socket in
+            let keyboard = scratch.write("123456\nmore\n", to: "keyboard")
+            let command = try program.start(["pair", "cuff"] + socket, in: scratch, input: keyboard)
+            #expect(try await eventually { hub.seen.withLock { $0.answers.count } > 1 }, "\(command.error)")
+            #expect(hub.seen.withLock { $0.answers.prefix(2) } == ["123456", "more"])
+            // Then the input has ended: nobody can answer any more.
+            #expect(try await command.end().code == 64)
         }
     }
 

@@ -84,11 +84,8 @@ struct ProcedureFollower {
     /// How long the hub may take to hear that it was ended: it answers within milliseconds, or not at all.
     private static let patience = Duration.seconds(3)
 
-    private final class Interruption: Sendable {
-        private let happened = Mutex(false)
-        var hasHappened: Bool { happened.withLock { $0 } }
-        func happen() { happened.withLock { $0 = true } }
-    }
+    /// Between two looks at whether a question is still open.
+    private static let look = Duration.seconds(1)
 
     func follow(_ beginning: HubAPI.Operation) async throws {
         let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm, .sighup)
@@ -117,8 +114,7 @@ struct ProcedureFollower {
     }
 
     /// Who presses Ctrl-C, or closes the terminal, does not want the radio looking on, and the window of a pairing open: the hub is told.
-    /// The process ends here and not by way of its tasks, one of which may wait for a line from the keyboard; nor by exit(3), which asks
-    /// for the keyboard's stream too. Nothing is buffered: ``Output`` writes at once.
+    /// The process ends here and not by way of its tasks, one of which may wait for the hub. Nothing is buffered: ``Output`` writes at once.
     private func end(_ id: Int, by signal: UnixSignal) async {
         await withTaskGroup(of: Bool.self) { group in
             group.addTask { (try? await client.perform(.cancelProcedure(id: id))) != nil }
@@ -145,7 +141,7 @@ struct ProcedureFollower {
                 if let error = progress["error"].flatMap({ OperationError(json: $0) }) { throw error }
                 return
             }
-            if progress["question"]?.object != nil { try await ask(id) }
+            if progress["question"]?.object != nil { try await ask(id, after) }
         }
     }
 
@@ -162,26 +158,79 @@ struct ProcedureFollower {
         }
     }
 
-    /// Reads one line from standard input, off the cooperative pool: it may take as long as a person does.
-    private func ask(_ id: Int) async throws {
-        let loop = try EventLoop.made("vg-input")
-        let line = await withCheckedContinuation { done in
-            loop.execute { done.resume(returning: readLine(strippingNewline: true)) }
+    private enum Reply {
+        case line(String?)
+        /// The question is not open any more: its time was over, or the adapter was lost.
+        case gone
+    }
+
+    /// Reads one line from standard input, for as long as the hub wants it.
+    private func ask(_ id: Int, _ after: Int) async throws {
+        let reply = try await withThrowingTaskGroup(of: Reply.self) { group in
+            group.addTask { .line(try await Keyboard.line()) }
+            group.addTask {
+                repeat { try await Task.sleep(for: Self.look) } while try await isOpen(id, after)
+                return .gone
+            }
+            defer { group.cancelAll() }
+            return try await group.next() ?? .gone
         }
-        loop.stop()
-        guard let line, !line.isEmpty else {
+        guard case .line(let text) = reply else { return }
+        guard let text, !text.isEmpty else {
             _ = try? await client.perform(.cancelProcedure(id: id))
             throw OperationError(
                 "The device was not paired.", why: "The hub asked for digits, and none were given.",
                 remedy: "Run the command on a terminal, or give --passkey or --pin.", exitCode: 64)
         }
-        _ = try await client.perform(.answerProcedure(id: id, text: line))
+        _ = try await client.perform(.answerProcedure(id: id, text: text))
+    }
+
+    private func isOpen(_ id: Int, _ after: Int) async throws -> Bool {
+        let progress = try await client.perform(.procedure(id: id, after: after))
+        return progress["done"]?.bool == false && progress["question"]?.object != nil
     }
 
     private var misunderstood: OperationError {
         OperationError(
             "The hub's answer was not understood.", why: "The command and the daemon may be of different releases.",
             remedy: "Restart the daemon after an update: systemctl restart vitalgate.", exitCode: 70)
+    }
+}
+
+private final class Interruption: Sendable {
+    private let happened = Mutex(false)
+    var hasHappened: Bool { happened.withLock { $0 } }
+    func happen() { happened.withLock { $0 = true } }
+}
+
+/// Standard input, a line at a time, off the cooperative pool: a line may take as long as a person does, and is given up when its task
+/// is cancelled.
+private enum Keyboard {
+    /// - Returns: `nil` at the end of the input.
+    static func line() async throws(OperationError) -> String? {
+        let interruption = Interruption()
+        let loop = try EventLoop.made("vg-input")
+        defer { loop.stop() }
+        return await withTaskCancellationHandler {
+            await withCheckedContinuation { done in loop.execute { done.resume(returning: read(until: interruption)) } }
+        } onCancel: {
+            interruption.happen()
+        }
+    }
+
+    private static func read(until interruption: Interruption) -> String? {
+        var bytes: [UInt8] = []
+        while !interruption.hasHappened {
+            var input = pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0)
+            guard poll(&input, 1, 200) > 0 else { continue }
+            var byte: UInt8 = 0
+            let count = Glibc.read(STDIN_FILENO, &byte, 1)
+            if count < 0, errno == EINTR || errno == EAGAIN { continue }
+            guard count == 1 else { return bytes.isEmpty ? nil : String(decoding: bytes, as: UTF8.self) }
+            if byte == UInt8(ascii: "\n") { return String(decoding: bytes, as: UTF8.self) }
+            bytes.append(byte)
+        }
+        return nil
     }
 }
 
