@@ -104,8 +104,8 @@ extension OperationError {
         if case .system(_, let code) = error, code == EPERM || code == EACCES {
             return OperationError(
                 captureNotStarted,
-                why: "The daemon does not have \(AdapterFacts.Rights.Capability.netRaw.name), which the kernel asks for before it "
-                    + "shows packets; its unit gives it only for as long as a technician wants it.",
+                why: "The daemon does not have \(AdapterFacts.Rights.Capability.netRaw.name), which the kernel asks for before "
+                    + "it shows packets; its unit gives it only for as long as a technician wants it.",
                 remedy: "As root: install -D -m 0644 /usr/share/vitalgate/vitalgate-capture.conf \(captureDropIn) && systemctl "
                     + "daemon-reload && systemctl restart vitalgate, and start the capture again.",
                 exitCode: 77)
