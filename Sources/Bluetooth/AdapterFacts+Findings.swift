@@ -76,6 +76,17 @@ extension AdapterFacts {
             default: continue
             }
         }
+        let update = "Update the kernel (Debian: apt-get install linux-image-amd64) and restart the hub."
+        if kernel.hasDied {
+            return Finding(
+                .kernel, .warning, "the kernel took a fault since the machine started (journalctl -k shows it)", update)
+        }
+        if kernel.freesLinksTwice {
+            return Finding(
+                .kernel, .warning,
+                "this kernel (6.1.187 to 6.1.192) can take a fault when a device leaves before it has said anything",
+                "The hub lives with it. " + update)
+        }
         return Finding(.kernel, .ok, "the kernel speaks Bluetooth")
     }
 

@@ -23,7 +23,7 @@ extension AdapterFacts {
             socket: socket(code: kernel.openSocket(), isInKernel: isInKernel(tree)),
             adapters: adapters(tree, kernel), undriven: undriven(tree), switches: switches(tree),
             rights: rights(status: tree.text("/proc/\(process.map(String.init) ?? "thread-self")/status") ?? ""),
-            bluetoothd: bluetoothd(tree), kernelLog: kernelLog(kernel))
+            bluetoothd: bluetoothd(tree), kernelLog: kernelLog(kernel), kernel: kernelFacts(tree))
     }
 
     // MARK: Kernel
@@ -41,6 +41,22 @@ extension AdapterFacts {
         case EACCES, EPERM: .forbidden
         default: .refused(code)
         }
+    }
+
+    static func kernelFacts(_ tree: MachineTree) -> Kernel {
+        let taint = tree.line("/proc/sys/kernel/tainted").flatMap { UInt64($0) } ?? 0
+        return Kernel(version: stableVersion(tree.line("/proc/version") ?? ""), hasDied: taint >> 7 & 1 == 1)
+    }
+
+    /// The stable release in a line of /proc/version. Debian's release name says only 6.1.0-56, and its version string the rest:
+    /// `Linux version 6.1.0-56-amd64 (…) #1 SMP PREEMPT_DYNAMIC Debian 6.1.192-2 (2026-…)`.
+    static func stableVersion(_ line: String) -> [Int]? {
+        let words = line.split(separator: " ")
+        let debian = words.firstIndex(of: "Debian").map { words[$0...].dropFirst().first ?? "" }
+        guard let word = debian ?? words.dropFirst(2).first else { return nil }
+        let numbers = word.prefix { $0.isNumber || $0 == "." }.split(separator: ".").map { Int($0) }
+        let known = numbers.compactMap { $0 }
+        return known.count == numbers.count && !known.isEmpty ? known : nil
     }
 
     static func kernelLog(_ kernel: some BluetoothQuestions) -> KernelLog {

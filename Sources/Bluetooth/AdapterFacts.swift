@@ -12,10 +12,11 @@ public struct AdapterFacts: Hashable, Sendable {
     public var rights: Rights
     public var bluetoothd: Bluetoothd
     public var kernelLog: KernelLog
+    public var kernel: Kernel
 
     public init(
         socket: Socket, adapters: [Adapter], undriven: [USBIdentity] = [], switches: [RadioSwitch] = [], rights: Rights,
-        bluetoothd: Bluetoothd = Bluetoothd(), kernelLog: KernelLog = .read([])
+        bluetoothd: Bluetoothd = Bluetoothd(), kernelLog: KernelLog = .read([]), kernel: Kernel = Kernel()
     ) {
         self.socket = socket
         self.adapters = adapters
@@ -24,6 +25,7 @@ public struct AdapterFacts: Hashable, Sendable {
         self.rights = rights
         self.bluetoothd = bluetoothd
         self.kernelLog = kernelLog
+        self.kernel = kernel
     }
 
     /// What came of asking for a Bluetooth socket.
@@ -130,6 +132,26 @@ public struct AdapterFacts: Hashable, Sendable {
             self.isRunning = isRunning
             self.isInstalled = isInstalled
             self.isMasked = isMasked
+        }
+    }
+
+    public struct Kernel: Hashable, Sendable {
+        /// Of the stable series that it was made from, such as 6.1.192; `nil` where it does not tell.
+        public var version: [Int]?
+        /// It has died under a process since the machine started: TAINT_DIE, bit 7 of /proc/sys/kernel/tainted
+        /// (Documentation/admin-guide/tainted-kernels.rst).
+        public var hasDied: Bool
+
+        public init(version: [Int]? = nil, hasDied: Bool = false) {
+            self.version = version
+            self.hasDied = hasDied
+        }
+
+        /// Frees a link's channel twice: see `LinkCloser`. Begins with "L2CAP: Fix UAF in channel timeout by holding conn ref"; stands in the
+        /// newest that was looked at (Debian's changelog of linux 6.1.192-2).
+        public var freesLinksTwice: Bool {
+            guard let version, version.count == 3 else { return false }
+            return version[0] == 6 && version[1] == 1 && (187...192).contains(version[2])
         }
     }
 

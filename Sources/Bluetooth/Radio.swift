@@ -14,6 +14,8 @@ public enum RadioEvent: Sendable {
     case link(RadioLink)
     /// The management channel broke: nothing works until ``Radio/start()`` is called again.
     case failed(BearerError)
+    /// The kernel took a fault in the close of a lost link's socket: see ``LinkCloser``. The radio goes on.
+    case kernelFault
 }
 
 /// One LE link with a device, from the moment it is up.
@@ -24,15 +26,26 @@ public struct RadioLink: Sendable {
     public let connection: Int?
     let policy: AdapterMachine.Policy
 
+    /// A device may hold its answer back until the link is encrypted. An answer takes two connection intervals, at first of 50 ms at most
+    /// (the kernel's `le_conn_max_interval`), and as much again for each packet that is lost: five tries.
+    private static let greetingLimit = Duration.milliseconds(500)
+
     /// Encrypts the link as its bond asks. Nothing that the device says is to be believed before.
     ///
-    /// - Returns: what the link reached; `nil` where it cannot be encrypted, and then it has no use.
-    public func secure() async -> LinkSecurity? {
+    /// The MTU is asked for first, as phones do it: a link that fails its encryption before the peer has said anything is what the kernel
+    /// fault of ``LinkCloser`` needs, and a device that forgot its bond would bring it about at every connection.
+    ///
+    /// - Returns: what the link reached, and whether the answer to an Exchange MTU Request is in ``bearer`` or on its way; `nil` where the link
+    ///   cannot be encrypted, and then it has no use.
+    public func secure() async -> (security: LinkSecurity, hasAskedMTU: Bool)? {
         switch policy {
-        case .open: LinkSecurity.none
+        case .open: return (LinkSecurity.none, false)
         case .secure(let wanted):
-            await bearer.secure(level: UInt8(wanted == .authenticated ? BT_SECURITY_HIGH : BT_SECURITY_MEDIUM)) ? wanted : nil
-        case .pairing, .refuse: nil
+            let level = UInt8(wanted == .authenticated ? BT_SECURITY_HIGH : BT_SECURITY_MEDIUM)
+            if await bearer.isEncrypted { return (wanted, false) }
+            await bearer.greet(ATTPDU.mtuRequest(ATTClient.preferredMTU).bytes, atMost: Self.greetingLimit)
+            return await bearer.secure(level: level) ? (wanted, true) : nil
+        case .pairing, .refuse: return nil
         }
     }
 }
@@ -62,6 +75,7 @@ public actor Radio {
     private var isHeld = false
     private var wantsScan = false
     private var links: [DeviceAddress: SocketBearer] = [:]
+    private let closer: LinkCloser
     /// The link of the pairing under way, kept until its bond is durable.
     private var pairingLink: SocketBearer?
     private var buffer = [UInt8](repeating: 0, count: longestEvent)
@@ -79,6 +93,7 @@ public actor Radio {
         self.adapters = adapters
         self.now = now
         (events, report) = AsyncStream.makeStream(of: RadioEvent.self, bufferingPolicy: .unbounded)
+        closer = LinkCloser(loop: loop) { [report] in report.yield(.kernelFault) }
     }
 
     // MARK: Life
@@ -305,11 +320,10 @@ public actor Radio {
             let machine = machines.values.first { $0.address?.text == adapter.text }
             guard let policy = machine?.policy(for: peer), policy != .refuse else {
                 // Nobody of ours; the machine ends the link itself.
-                Glibc.close(descriptor)
+                closer.close(descriptor)
                 continue
             }
-            let bearer = SocketBearer(
-                unwatched: descriptor, loop: loop, closeDelay: SocketBearer.radioCloseDelay)
+            let bearer = SocketBearer(unwatched: descriptor, loop: loop, closer: closer)
             guard (try? bearer.assumeIsolated { try $0.begin() }) != nil else { continue }
             if policy == .pairing {
                 pairingLink = bearer

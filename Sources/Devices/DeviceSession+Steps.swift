@@ -21,7 +21,7 @@ extension DeviceSession {
         switch step {
         case .exchangeMTU:
             state = .stepping(step, .mtu)
-            submit(.exchangeMTU, at: now)
+            if hasAskedMTU { request = client.adoptMTURequest(at: now.monotonic) } else { submit(.exchangeMTU, at: now) }
             return true
         case .checkMap:
             guard map?.databaseHash != nil, let hash = map?.characteristic(.databaseHash) else { return false }
@@ -66,7 +66,9 @@ extension DeviceSession {
         switch stage {
         case .mtu:
             if case .success(.mtu(let mtu)) = result { actions.append(.note(.mtu(mtu))) } else { fail(.mtu, result) }
-            proceed(at: now)
+            guard hasAskedMTU else { return proceed(at: now) }
+            hasAskedMTU = false
+            settle(at: now)
         case .checkMap:
             if case .success(.value(let hash)) = result, hash != map?.databaseHash {
                 forgetMap(.hashDiffers)

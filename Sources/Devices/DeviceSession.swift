@@ -81,6 +81,8 @@ public struct DeviceSession: Session {
     let profile: DriverProfile
     var mayWriteClock: Bool
     var isEnrolled: Bool
+    /// Set until the answer to a request that left before the session has come.
+    var hasAskedMTU: Bool
 
     var state = State.idle
     var client = ATTClient()
@@ -117,6 +119,7 @@ public struct DeviceSession: Session {
         profile = DriverProfile(for: model)
         mayWriteClock = facts.mayWriteClock
         isEnrolled = facts.isEnrolled
+        hasAskedMTU = facts.hasAskedMTU
         if let bytes = facts.handleMap, !bytes.isEmpty {
             do {
                 map = try HandleMap(bytes: bytes)
@@ -140,12 +143,14 @@ public struct DeviceSession: Session {
     public mutating func start(at now: ClockReading) -> [SessionAction] {
         guard case .idle = state else { return [] }
         lastActivity = now.monotonic
-        if model.session.settleMilliseconds > 0 {
-            state = .settling(until: now.monotonic + .milliseconds(model.session.settleMilliseconds))
-        } else {
-            proceed(at: now)
-        }
+        if hasAskedMTU { proceed(at: now) } else { settle(at: now) }
         return taken()
+    }
+
+    /// Leaves the device alone for a while where its model wants that, before the next request.
+    mutating func settle(at now: ClockReading) {
+        guard model.session.settleMilliseconds > 0 else { return proceed(at: now) }
+        state = .settling(until: now.monotonic + .milliseconds(model.session.settleMilliseconds))
     }
 
     /// One PDU came at that moment. It may be handed in after what was done since, such as a commit that it waited behind.

@@ -172,8 +172,13 @@ public struct SessionFacts: Hashable, Sendable {
     public var address: String?
     /// False when the hub's own clock is not synchronised (R5).
     public var mayWriteClock: Bool
+    /// An Exchange MTU Request left before the link was encrypted, and its answer is yet to come.
+    public var hasAskedMTU: Bool
 
-    public init(isEnrolled: Bool, handleMap: [UInt8]? = nil, address: String? = nil, mayWriteClock: Bool) {
+    public init(
+        isEnrolled: Bool, handleMap: [UInt8]? = nil, address: String? = nil, mayWriteClock: Bool, hasAskedMTU: Bool = false
+    ) {
+        self.hasAskedMTU = hasAskedMTU
         self.isEnrolled = isEnrolled
         self.handleMap = handleMap
         self.address = address

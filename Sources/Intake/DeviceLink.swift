@@ -85,8 +85,8 @@ actor DeviceLink {
     private static let wrongClockSeconds: Int64 = 5 * 60
 
     init(
-        bearer: any Bearer, device: DeviceRecord, model: Model, security: LinkSecurity, journal: Journal, clock: any Clock,
-        registrar: Registrar, report: @escaping @Sendable (IntakeEvent) -> Void
+        bearer: any Bearer, device: DeviceRecord, model: Model, security: LinkSecurity, hasAskedMTU: Bool, journal: Journal,
+        clock: any Clock, registrar: Registrar, report: @escaping @Sendable (IntakeEvent) -> Void
     ) {
         self.bearer = bearer
         self.device = device
@@ -101,7 +101,7 @@ actor DeviceLink {
             model: model,
             facts: SessionFacts(
                 isEnrolled: device.key != nil, handleMap: device.handleMap, address: device.identity.address,
-                mayWriteClock: clock.now().isSynchronised))
+                mayWriteClock: clock.now().isSynchronised, hasAskedMTU: hasAskedMTU))
     }
 
     /// Runs until the link has ended.

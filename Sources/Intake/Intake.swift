@@ -32,10 +32,11 @@ public struct Intake: Sendable {
     ///   anything is asked of the device, unless the model's entry allows it.
     /// - Throws: `JournalError` where the transfer could not even be begun; what fails later is withheld from the device and reported.
     public func run(
-        _ bearer: any Bearer, device: DeviceRecord, model: Model, security: LinkSecurity = .local
+        _ bearer: any Bearer, device: DeviceRecord, model: Model, security: LinkSecurity = .local, hasAskedMTU: Bool = false
     ) async throws(JournalError) -> SessionOutcome {
         let link = DeviceLink(
-            bearer: bearer, device: device, model: model, security: security, journal: journal, clock: clock,
+            bearer: bearer, device: device, model: model, security: security, hasAskedMTU: hasAskedMTU, journal: journal,
+            clock: clock,
             registrar: registrar, report: report)
         return try await link.run()
     }

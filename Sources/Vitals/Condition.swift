@@ -18,6 +18,7 @@ public struct Condition: Hashable, Sendable {
         case adapterStuck = "adapter-stuck"
         case adapterMissing = "adapter-missing"
         case adapterBlocked = "adapter-blocked"
+        case kernelFault = "kernel-fault"
         case connectedNoReading = "connected-no-reading"
         case undecodable = "undecodable"
         case unknownDevice = "unknown-device"
@@ -80,6 +81,8 @@ extension Condition.Code {
         case .adapterMissing: "Plug a Bluetooth adapter in; `vitalgate doctor` says what is missing."
         case .adapterBlocked:
             "`vitalgate doctor` says what keeps the hub from its Bluetooth adapter; often `vitalgate adapter claim` helps."
+        case .kernelFault:
+            "Update the hub's kernel (Debian: apt-get install linux-image-amd64) and restart the hub; the radio goes on until then."
         case .connectedNoReading:
             "Take a new measurement within two metres of the hub. If it stays, `vitalgate devices show NAME --log` shows how far the link "
                 + "came, and `vitalgate devices verify NAME` tries it step by step."

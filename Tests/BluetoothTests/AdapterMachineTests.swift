@@ -158,10 +158,10 @@ import Vitals
         kernel.take(kernel.machine.sessionBegan(cuff, connection: kernel.machine.connection(of: cuff), at: kernel.now))
         kernel.forget()
         kernel.take(kernel.machine.sessionEnded(cuff, connection: kernel.machine.connection(of: cuff), at: kernel.now))
-        #expect(Set(kernel.sent) == [.removeDevice(0, cuff), .disconnect(0, cuff)])
+        #expect(Set(kernel.sent) == [.addDevice(0, cuff, action: .scan), .disconnect(0, cuff)])
         kernel.tell(.deviceDisconnected(index: 0, cuff, .localHost))
         kernel.pass(.milliseconds(14_999))
-        #expect(!kernel.opcodes.contains(.addDevice))
+        #expect(!kernel.sent.contains(.addDevice(0, cuff, action: .autoConnect)))
         kernel.pass(.milliseconds(1))
         #expect(kernel.sent.last == .addDevice(0, cuff, action: .autoConnect))
     }
@@ -180,7 +180,7 @@ import Vitals
         kernel.take(kernel.machine.sessionEnded(cuff, connection: first, at: kernel.now))
         kernel.take(kernel.machine.sessionBegan(cuff, connection: second, at: kernel.now))
         kernel.pass(.seconds(60))
-        #expect(!kernel.opcodes.contains(.disconnect) && !kernel.opcodes.contains(.addDevice))
+        #expect(!kernel.opcodes.contains(.disconnect) && !kernel.sent.contains(.addDevice(0, cuff, action: .autoConnect)))
         kernel.tell(.deviceDisconnected(index: 0, cuff, .remote))
         kernel.take(kernel.machine.sessionEnded(cuff, connection: second, at: kernel.now))
         kernel.pass(.seconds(15))
@@ -191,11 +191,45 @@ import Vitals
         var kernel = ready([known()])
         kernel.forget()
         kernel.take(kernel.machine.hold(true, at: kernel.now))
-        #expect(kernel.sent == [.removeDevice(0, cuff)])
+        #expect(kernel.sent == [.addDevice(0, cuff, action: .scan)])
         kernel.pass(.seconds(60))
-        #expect(!kernel.opcodes.contains(.addDevice))
+        #expect(!kernel.sent.contains(.addDevice(0, cuff, action: .autoConnect)))
         kernel.take(kernel.machine.hold(false, at: kernel.now))
         #expect(kernel.sent.last == .addDevice(0, cuff, action: .autoConnect))
+    }
+
+    @Test func r10_aDeviceIsNotRemovedWhileAConnectToItMayBeInTheMaking() {
+        var kernel = ready([known()])
+        kernel.forget()
+        kernel.take(kernel.machine.serve([], at: kernel.now))
+        #expect(kernel.sent.first == .addDevice(0, cuff, action: .scan))
+        #expect(!kernel.opcodes.contains(.removeDevice) && !kernel.opcodes.contains(.unpair))
+        #expect(kernel.machine.policy(for: cuff) == .refuse)
+        // The connect that was in the making comes about: it is ended as a stranger's.
+        kernel.tell(.deviceConnected(index: 0, cuff, flags: 0, data: []))
+        #expect(kernel.sent.last == .disconnect(0, cuff))
+        kernel.forget()
+        kernel.pass(.milliseconds(4_999))
+        #expect(kernel.sent.isEmpty)
+        kernel.pass(.milliseconds(1))
+        #expect(kernel.sent == [.removeDevice(0, cuff), .unpair(0, cuff, disconnect: true)])
+    }
+
+    @Test func aDeviceThatComesBackBeforeItWasRemovedStays() {
+        var kernel = ready([known()])
+        kernel.take(kernel.machine.serve([], at: kernel.now))
+        kernel.forget()
+        kernel.take(kernel.machine.serve([known()], at: kernel.now))
+        #expect(kernel.sent.contains(.addDevice(0, cuff, action: .autoConnect)))
+        kernel.pass(.seconds(3_600))
+        #expect(!kernel.opcodes.contains(.removeDevice) && !kernel.opcodes.contains(.unpair))
+    }
+
+    @Test func whatAnEarlierProcessListedIsGoneBeforeThereIsPower() throws {
+        let kernel = ready([known()])
+        let removal = try #require(kernel.sent.firstIndex(of: .removeDevice(0, nil)))
+        let power = try #require(kernel.sent.firstIndex(of: .setPowered(0, true)))
+        #expect(removal < power)
     }
 
     @Test func twoRefusedKeysAreALostBond() {
@@ -210,11 +244,11 @@ import Vitals
         #expect(
             kernel.reports.filter { if case .keyRefused = $0 { true } else if case .bondLost = $0 { true } else { false } }
                 == [.keyRefused(cuff), .bondLost(cuff)])
-        #expect(kernel.sent == [.removeDevice(0, cuff)])
+        #expect(kernel.sent == [.addDevice(0, cuff, action: .scan)])
         #expect(kernel.machine.policy(for: cuff) == .refuse)
         // Never a new pairing by itself, never connected again.
         kernel.pass(.seconds(3_600))
-        #expect(!kernel.opcodes.contains(.addDevice) && !kernel.opcodes.contains(.pair))
+        #expect(!kernel.sent.contains(.addDevice(0, cuff, action: .autoConnect)) && !kernel.opcodes.contains(.pair))
     }
 
     @Test func aSessionInBetweenForgivesARefusedKey() {
@@ -342,9 +376,9 @@ import Vitals
         var kernel = ready([known()])
         kernel.forget()
         kernel.take(kernel.machine.pair(.init(address: stranger, ioCapability: .noInputNoOutput), at: kernel.now))
-        #expect(kernel.sent.first == .removeDevice(0, cuff))
+        #expect(kernel.sent.first == .addDevice(0, cuff, action: .scan))
         kernel.pass(.seconds(30))
-        #expect(!kernel.opcodes.contains(.addDevice))
+        #expect(!kernel.sent.contains(.addDevice(0, cuff, action: .autoConnect)))
         kernel.take(kernel.machine.cancelPairing(at: kernel.now))
         #expect(kernel.sent.contains(.addDevice(0, cuff, action: .autoConnect)))
     }
@@ -411,6 +445,27 @@ import Vitals
         kernel.tell(.discovering(index: 0, .lowEnergy, isActive: true))
         kernel.take(kernel.machine.scan(false, at: kernel.now))
         #expect(kernel.opcodes.last == .stopDiscovery)
+    }
+
+    @Test func r10_aListedDeviceThatIsHeardAndNotConnectedToIsReported() {
+        func look(_ heard: [(DeviceAddress, DeviceFoundFlags)], lasts: Duration = .seconds(10), rests: Bool = false)
+            -> [AdapterMachine.Report]
+        {
+            var kernel = ready([known()])
+            if rests { kernel.take(kernel.machine.hold(true, at: kernel.now)) }
+            kernel.take(kernel.machine.scan(true, at: kernel.now))
+            kernel.tell(.discovering(index: 0, .lowEnergy, isActive: true))
+            for (address, flags) in heard { kernel.tell(.deviceFound(index: 0, address, rssi: -60, flags: flags, data: [])) }
+            kernel.pass(lasts)
+            kernel.forget()
+            kernel.tell(.discovering(index: 0, .lowEnergy, isActive: false))
+            return kernel.reports
+        }
+        #expect(look([(cuff, []), (stranger, [])]) == [.looked(heard: 2), .passedOver(cuff)])
+        #expect(look([(stranger, [])]) == [.looked(heard: 1)])
+        #expect(look([(cuff, .notConnectable)]) == [.looked(heard: 1)])
+        #expect(look([(cuff, [])], lasts: .seconds(4)) == [.looked(heard: 1)], "its turn may be next")
+        #expect(look([(cuff, [])], rests: true) == [.looked(heard: 1)], "nobody is to connect to it")
     }
 
     @Test func aClassicDeviceIsAskedForItsName() throws {

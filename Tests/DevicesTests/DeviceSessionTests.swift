@@ -191,6 +191,40 @@ import Vitals
         #expect(bench.index(of: .subscribed(0x2A35)) != nil)
     }
 
+    @Test("An MTU that was asked for before the link was encrypted is not asked for again, whenever its answer comes")
+    func mtuAskedBefore() {
+        var bench = SessionBench(SessionBench.cuff(settle: 500), hasAskedMTU: true)
+        bench.start()
+        // What a bonded device sends at once does not wait for the answer.
+        bench.receive(.indication(handle: 12, value: SessionBench.record))
+        #expect(bench.stored.count == 1)
+        #expect(bench.index(of: .subscribed(0x2A35)) == nil)
+        bench.pass(100)
+        bench.receive(.mtuResponse(65))
+        #expect(bench.actions.contains(.note(.mtu(65))))
+        #expect(bench.index(of: .subscribed(0x2A35)) == nil, "the model wants its pause before the next request")
+        bench.sleep()
+        #expect(bench.index(of: .subscribed(0x2A35)) != nil)
+        #expect(bench.mtuRequests == 0)
+    }
+
+    @Test("A device that refuses the MTU request made before the session is asked no more for it, and goes on")
+    func mtuRefusedBefore() {
+        var bench = SessionBench(SessionBench.cuff(), hasAskedMTU: true)
+        bench.start()
+        bench.receive(.errorResponse(request: ATTPDU.Opcode.mtuRequest.rawValue, handle: 0, code: .requestNotSupported))
+        #expect(bench.index(of: .subscribed(0x2A35)) != nil)
+        #expect(bench.mtuRequests == 0)
+    }
+
+    @Test("A device that never answers the MTU request made before the session ends the link as any silent one")
+    func mtuNeverAnsweredBefore() {
+        var bench = SessionBench(SessionBench.cuff(), hasAskedMTU: true)
+        bench.start()
+        bench.sleep()
+        #expect(bench.outcome?.reason == .timeout)
+    }
+
     @Test(
         "The steps follow the model",
         arguments: [

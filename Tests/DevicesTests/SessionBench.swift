@@ -57,6 +57,7 @@ struct SessionBench {
     var clock: [UInt8] = CurrentTime(setting: LocalDateTime(year: 2026, month: 11, day: 21, hour: 12, minute: 0, second: 5))
         .encoded
     var refusals: [UInt16: ATTErrorCode] = [:]
+    var mtuRequests = 0
     /// A request is not answered.
     var isMute = false
     /// Writes to the control point come to nothing but the Write Response.
@@ -64,9 +65,14 @@ struct SessionBench {
     var synchronised = true
     var wake: MonotonicTime?
 
-    init(_ model: Model, isEnrolled: Bool = true, map: HandleMap? = SessionBench.map, mayWriteClock: Bool = true) {
+    init(
+        _ model: Model, isEnrolled: Bool = true, map: HandleMap? = SessionBench.map, mayWriteClock: Bool = true,
+        hasAskedMTU: Bool = false
+    ) {
         session = DeviceSession(
-            model: model, facts: SessionFacts(isEnrolled: isEnrolled, handleMap: map?.bytes, mayWriteClock: mayWriteClock))
+            model: model,
+            facts: SessionFacts(
+                isEnrolled: isEnrolled, handleMap: map?.bytes, mayWriteClock: mayWriteClock, hasAskedMTU: hasAskedMTU))
         now = reading(0)
     }
 
@@ -104,7 +110,9 @@ struct SessionBench {
         let type = Self.map.services.flatMap(\.characteristics)
         switch pdu {
         case .confirmation: log.append(.confirmation)
-        case .mtuRequest: if !isMute { receive(.mtuResponse(65)) }
+        case .mtuRequest:
+            mtuRequests += 1
+            if !isMute { receive(.mtuResponse(65)) }
         case .readRequest(let handle):
             guard let found = type.first(where: { $0.value == handle }) else { return refuse(pdu, handle, .invalidHandle) }
             log.append(.read(found.type))

@@ -8,8 +8,9 @@ public import Vitals
 ///   keys always, even none, or peers are never asked for theirs;
 /// - a link that an earlier process left is ended first: its unconfirmed indication comes again on a fresh one (R1);
 /// - pairing happens in a ``PairingWindow`` only; whatever else asks to pair is refused, and keys that come of it are forgotten;
-/// - when its link ends the device leaves the kernel's list for its model's cool-down, or a cuff that advertises on is connected
+/// - when its link ends the device is only listened for during its model's cool-down, or a cuff that advertises on is connected
 ///   without end. One that is back before that was done is served: its link is its own, and not ended for the one before;
+/// - no device is removed while a connect to it may be in the making (``attempt``);
 /// - two failures of the stored key in a row are a lost bond: no more connecting, and never a new pairing by itself.
 ///
 /// Operation: every call returns what to do, in order. Commands go out one at a time, each with its answer; replies to the
@@ -43,6 +44,8 @@ public struct AdapterMachine: Sendable {
         case pairingRefused(DeviceAddress)
         /// The end of an active look around, and how many devices it heard.
         case looked(heard: Int)
+        /// It was heard in an active look, and the kernel did not connect to it although it should.
+        case passedOver(DeviceAddress)
         /// The controller does not answer the kernel, or the kernel does not answer us.
         case unanswered(ManagementOpcode)
         case controllerError(UInt8)
@@ -62,6 +65,18 @@ public struct AdapterMachine: Sendable {
     private static let answer = StuckDetector<DeviceAddress>.answer
     /// Failures of the stored key in a row that make a lost bond: one may be a bad moment of the radio.
     static let keyFailures = 2
+    /// A device that was just taken off auto-connect may still be connected to for this long: 4 s (HCI_LE_AUTOCONN_TIMEOUT) and some for the
+    /// commands before. Remove Device or Unpair Device in the middle, between the advertisement and LE Create Connection, cancels a connect that
+    /// is made all the same; the kernel then has a connect without end and makes no other until the adapter is powered anew (6.1.192,
+    /// `hci_conn_params_free`, `hci_abort_conn`, `le_conn_complete_evt`; seen in the radio rig).
+    static let attempt = Duration.seconds(5)
+
+    /// What one active look hears.
+    private struct Look: Hashable {
+        var heard: Set<DeviceAddress> = []
+        /// When a connectable one was heard first.
+        var connectable: [DeviceAddress: MonotonicTime] = [:]
+    }
 
     private enum State: Hashable {
         /// Not asked yet what it is.
@@ -107,6 +122,8 @@ public struct AdapterMachine: Sendable {
     private var inFlight: (command: Queued, since: MonotonicTime)?
     private var wished: [KnownDevice] = []
     private var known: [DeviceAddress: Entry] = [:]
+    /// Not ours any more, and to be removed at that time.
+    private var leaving: [DeviceAddress: MonotonicTime] = [:]
     private var isHeld = false
     private var window: PairingWindow?
     /// The link on which the pairing runs.
@@ -116,7 +133,7 @@ public struct AdapterMachine: Sendable {
     private var connections = 0
     private var wantsScan = false
     private var isDiscovering = false
-    private var heard: Set<DeviceAddress> = []
+    private var look = Look()
     private var now = MonotonicTime(milliseconds: 0)
     private var actions: [Action] = []
 
@@ -135,6 +152,7 @@ public struct AdapterMachine: Sendable {
         queue.removeAll()
         inFlight = nil
         isDiscovering = false
+        leaving.removeAll()
         for address in known.keys {
             known[address]?.isListed = false
             known[address]?.connection = nil
@@ -265,7 +283,7 @@ public struct AdapterMachine: Sendable {
         return taken()
     }
 
-    /// Takes the device off the kernel's list for its model's cool-down.
+    /// The device is not connected to for its model's cool-down.
     private mutating func rest(_ address: DeviceAddress) {
         guard let entry = known[address] else { return }
         unlist(address)
@@ -284,17 +302,15 @@ public struct AdapterMachine: Sendable {
             info?.currentSettings = settings
             if state == .ready, !settings.contains(.powered) { lostPower() }
         case .deviceFound(_, let address, let rssi, let flags, let data):
-            heard.insert(address)
+            hear(address, isConnectable: !flags.contains(.notConnectable))
             // A Classic device is asked for its name only where somebody says that it is not known.
             if flags.contains(.confirmName) { actions.append(.send(.confirmName(index, address, isKnown: false))) }
             actions.append(
                 .report(.found(address, rssi: rssi, isConnectable: !flags.contains(.notConnectable), data: data)))
         case .discovering(_, _, let isActive):
-            if isDiscovering, !isActive {
-                actions.append(.report(.looked(heard: heard.count)))
-                heard.removeAll()
-            }
+            if isDiscovering, !isActive { lookEnded() }
             isDiscovering = isActive
+            look = Look()
             if !isActive { lookAround() }
         case .deviceConnected(_, let address, _, _):
             connections += 1
@@ -339,7 +355,10 @@ public struct AdapterMachine: Sendable {
             actions.append(.report(.unanswered(flight.command.command.opcode)))
         }
         if let since = pairingSince, now >= since + PairingWindow.limit { perform(window?.timedOut() ?? []) }
-        if state == .ready { listAll() }
+        if state == .ready {
+            removeLeft()
+            listAll()
+        }
         return taken()
     }
 
@@ -361,9 +380,11 @@ public struct AdapterMachine: Sendable {
         let haveKeysChanged = known.mapValues(\.device.keys) != next.mapValues(\.device.keys)
         known = next
         guard state == .ready else { return }
-        for (address, entry) in gone {
-            if entry.isListed { enqueue(.removeDevice(index, address)) }
-            if !entry.device.keys.isEmpty { enqueue(.unpair(index, address, disconnect: true)) }
+        for address in next.keys { leaving[address] = nil }
+        for (address, entry) in gone.sorted(by: { $0.key.description < $1.key.description }) {
+            if entry.isListed { enqueue(.addDevice(index, address, action: .scan)) }
+            if entry.connection != nil { enqueue(.disconnect(index, address)) }
+            leaving[address] = now + Self.attempt
         }
         if haveKeysChanged { loadKeys() }
         listAll()
@@ -395,8 +416,9 @@ public struct AdapterMachine: Sendable {
         enqueue(.setConnectable(index, false))
         enqueue(.setIOCapability(index, .noInputNoOutput))
         loadKeys()
-        enqueue(.setPowered(index, true), isVital: true)
+        // What an earlier process listed would be connected to as soon as there is power.
         enqueue(.removeDevice(index, nil))
+        enqueue(.setPowered(index, true), isVital: true)
         step()
     }
 
@@ -423,6 +445,7 @@ public struct AdapterMachine: Sendable {
     private mutating func lostPower() {
         state = .down
         isDiscovering = false
+        leaving.removeAll()
         for address in known.keys { known[address]?.isListed = false }
         perform(window?.adapterLost() ?? [])
         actions.append(.report(.poweredOff))
@@ -444,14 +467,42 @@ public struct AdapterMachine: Sendable {
         }
     }
 
+    /// The device is listened for, and not connected to; a connect under way goes on.
     private mutating func unlist(_ address: DeviceAddress) {
         guard known[address]?.isListed == true else { return }
         known[address]?.isListed = false
-        enqueue(.removeDevice(index, address))
+        enqueue(.addDevice(index, address, action: .scan))
+    }
+
+    /// Removes those that left, once no connect to them can be in the making.
+    private mutating func removeLeft() {
+        for (address, due) in leaving.sorted(by: { $0.key.description < $1.key.description }) where now >= due {
+            leaving[address] = nil
+            if address.kind != .classic { enqueue(.removeDevice(index, address)) }
+            enqueue(.unpair(index, address, disconnect: true))
+        }
     }
 
     private mutating func unlistAll() {
         for address in known.keys.sorted(by: { $0.description < $1.description }) { unlist(address) }
+    }
+
+    /// Devices at rest are reported outside of looks too: that proves nothing.
+    private mutating func hear(_ address: DeviceAddress, isConnectable: Bool) {
+        guard isDiscovering else { return }
+        look.heard.insert(address)
+        if isConnectable, look.connectable[address] == nil { look.connectable[address] = now }
+    }
+
+    private mutating func lookEnded() {
+        actions.append(.report(.looked(heard: look.heard.count)))
+        for (address, since) in look.connectable.sorted(by: { $0.key.description < $1.key.description }) {
+            // One that was heard so long ago would have been connected to, and have failed or come up.
+            guard let entry = known[address], entry.isListed, entry.connection == nil, now >= since + Self.attempt else {
+                continue
+            }
+            actions.append(.report(.passedOver(address)))
+        }
     }
 
     private mutating func lookAround() {
@@ -598,7 +649,8 @@ public struct AdapterMachine: Sendable {
             state == .ready
             ? known.values.filter { $0.session == nil && $0.connection == nil && !$0.isBondLost && !$0.isListed }.compactMap(
                 \.restsUntil) : []
-        if let wake = ([answer, pairing].compactMap { $0 } + rests).min() { actions.append(.wake(at: wake)) }
+        let departures = state == .ready ? leaving.values.map { $0 } : []
+        if let wake = ([answer, pairing].compactMap { $0 } + rests + departures).min() { actions.append(.wake(at: wake)) }
         defer { actions.removeAll() }
         return actions
     }

@@ -28,7 +28,7 @@ extension BearerError: CustomStringConvertible {
 /// PDU; on `SOCK_STREAM` (RFCOMM) it is whatever the device had said so far.
 ///
 /// The descriptor is always drained, for the kernel drops on overflow; what is read waits in ``incoming``, which drops nothing. What the
-/// kernel does not take at once waits its turn. The descriptor is closed once, by whichever comes first: ``close()``, the peer, an
+/// kernel does not take at once waits its turn. The descriptor is given up once, by whichever comes first: ``close()``, the peer, an
 /// error, or the end of this actor.
 public actor SocketBearer: Bearer {
     /// No PDU is longer than the MTU that we agree to (517); a longer one of a faulty peer is cut here and refused by the client.
@@ -54,14 +54,12 @@ public actor SocketBearer: Bearer {
     private var unsent: [Unsent] = []
     /// Waits for the kernel's word that the link is encrypted.
     private var securing: CheckedContinuation<Bool, Never>?
+    /// Waits for the first PDU of the peer.
+    private var listening: CheckedContinuation<Void, Never>?
+    private var hasHeard = false
     private var reason: String?
-    /// Waited between the end of a link and the close of its descriptor.
-    private let closeDelay: Duration
-
-    /// A try against a kernel fault, and no cure. Debian's 6.1.192 can free a link's channel twice when the socket of a lost link is closed
-    /// (`hci_chan_del` from `l2cap_sock_release`, seen in the radio rig). This keeps the close out of the moment in which the kernel takes
-    /// the link apart; the fault was seen once more with it in place, so a race there is not the whole cause.
-    static let radioCloseDelay = Duration.milliseconds(250)
+    /// Closes the descriptor of a radio link; `nil` where any thread may close it.
+    private let closer: LinkCloser?
     private var buffer = [UInt8](repeating: 0, count: longestPDU)
 
     /// Takes a connected descriptor, which is the bearer's from here on: it is closed also where this throws.
@@ -71,8 +69,8 @@ public actor SocketBearer: Bearer {
     }
 
     /// For callers on the loop, who then call ``begin()`` themselves.
-    init(unwatched descriptor: Int32, loop: EventLoop, closeDelay: Duration = .zero) {
-        self.closeDelay = closeDelay
+    init(unwatched descriptor: Int32, loop: EventLoop, closer: LinkCloser? = nil) {
+        self.closer = closer
         self.descriptor = descriptor
         self.loop = loop
         (incoming, arrived) = AsyncStream.makeStream(of: [UInt8].self, bufferingPolicy: .unbounded)
@@ -125,10 +123,10 @@ public actor SocketBearer: Bearer {
     /// another module is optimised as a whole.)
     deinit {
         guard case .open = state else { return }
-        let (loop, descriptor) = (loop, descriptor)
+        let (loop, descriptor, closer) = (loop, descriptor, closer)
         loop.execute {
             loop.unwatch(descriptor)
-            Glibc.close(descriptor)
+            if let closer { closer.close(descriptor) } else { Glibc.close(descriptor) }
         }
         arrived.finish()
     }
@@ -162,6 +160,20 @@ public actor SocketBearer: Bearer {
     /// Keeps what the radio says of the link's end: the descriptor itself tells only that it is over.
     public func noteEnd(_ text: String) { reason = reason ?? text }
 
+    /// Sends a request that every peer answers, and returns when the peer has said anything at all, the link has ended or the time is over.
+    /// The answer stays in ``incoming``.
+    func greet(_ request: [UInt8], atMost limit: Duration) async {
+        guard !hasHeard, listening == nil, (try? await send(request)) != nil, case .open = state, !hasHeard else { return }
+        let timer = loop.schedule(at: .now + limit) { [weak self] in self?.assumeIsolated { $0.heard() } }
+        await withCheckedContinuation { listening = $0 }
+        loop.cancel(timer)
+    }
+
+    private func heard() {
+        listening?.resume()
+        listening = nil
+    }
+
     // MARK: Encryption
 
     /// Encrypts an L2CAP link with the key that the kernel holds and returns when it is encrypted; `false` where it cannot be.
@@ -185,7 +197,7 @@ public actor SocketBearer: Bearer {
     }
 
     /// The size of the link's key is known once it is encrypted.
-    private var isEncrypted: Bool {
+    var isEncrypted: Bool {
         var security = bt_security()
         var size = socklen_t(MemoryLayout<bt_security>.size)
         return getsockopt(descriptor, SOL_BLUETOOTH, BT_SECURITY, &security, &size) == 0 && security.key_size > 0
@@ -218,19 +230,21 @@ public actor SocketBearer: Bearer {
         while case .open = state {
             let count = recv(descriptor, &buffer, buffer.count, 0)
             if count > 0 {
+                hasHeard = true
+                heard()
                 arrived.yield(Array(buffer[..<count]))
             } else if count < 0, errno == EINTR {
                 continue
             } else if count < 0, errno == EAGAIN {
                 // Of a link that was lost an L2CAP socket tells the error once and then says "try again" for ever.
-                if isOver || !mayFail { end(isLost: true) }
+                if isOver || !mayFail { end() }
                 return
             } else if count < 0, mayFail {
                 // The kernel tells of a reset once, before it hands out what the peer had sent until then.
                 mayFail = false
             } else {
                 // 0 is the end; ATT has no empty PDU.
-                end(isLost: true)
+                end()
             }
         }
     }
@@ -270,22 +284,16 @@ public actor SocketBearer: Bearer {
         end()
     }
 
-    /// - Parameter isLost: the link is gone already.
-    private func end(isLost: Bool = false) {
+    private func end() {
         guard case .open = state else { return }
         state = .closed
         loop.unwatch(descriptor)
-        if closeDelay == .zero {
-            Glibc.close(descriptor)
-        } else {
-            // A link that is up ends now; the descriptor goes when the kernel is done with it.
-            if !isLost { shutdown(descriptor, Int32(SHUT_RDWR)) }
-            _ = loop.schedule(at: .now + closeDelay) { [descriptor] in Glibc.close(descriptor) }
-        }
+        if let closer { closer.close(descriptor) } else { Glibc.close(descriptor) }
         arrived.finish()
         for waiting in unsent { waiting.done.resume(throwing: BearerError.closed) }
         unsent.removeAll()
         securing?.resume(returning: false)
         securing = nil
+        heard()
     }
 }

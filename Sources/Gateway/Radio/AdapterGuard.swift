@@ -84,6 +84,8 @@ actor AdapterGuard: Service {
     /// What stands in the way is told; where nothing does, the radio is started.
     private func start() async {
         let facts = await read()
+        // Of an earlier boot: a fault lasts until the machine is started anew.
+        if !facts.kernel.hasDied { await clear(.kernelFault) }
         let obstacles = facts.obstacles(wanting: wanted)
         if let first = obstacles.first {
             logger.note(.warning, "radio obstructed", .reason(first.what))
@@ -131,6 +133,7 @@ actor AdapterGuard: Service {
                 await radio.scan(false)
             }
             await observe(.looked(heard: heard), index)
+        case .passedOver(let address): await observe(.passedOver(address), index)
         case .lacks, .disconnected, .keyRefused, .bondLost, .pairing, .pairingRefused: break
         }
         bell.ring()
@@ -143,6 +146,19 @@ actor AdapterGuard: Service {
         if channel { hasStarted = false }
         nextStart = now
         bell.ring()
+    }
+
+    /// The kernel took a fault in our name. The radio goes on; a person has to know, for the kernel's memory may be harmed.
+    func kernelFault() async {
+        logger.note(.error, "kernel fault", .reason("a thread did not come back from closing a link"))
+        let condition = Condition(
+            .kernelFault, subject: "adapter", since: clock.now().wall,
+            reason: "The kernel took a fault while a lost link was closed.")
+        await write { try $0.raise(condition) }
+    }
+
+    private func clear(_ code: Condition.Code) async {
+        await write { try $0.clear(code, subject: "adapter") }
     }
 
     private func observe(_ event: StuckDetector<DeviceAddress>.Event, _ index: UInt16) async {
@@ -229,11 +245,15 @@ actor AdapterGuard: Service {
     /// - Parameter code: `nil` where the adapter works.
     private func tell(_ code: Condition.Code?, _ reason: String) async {
         let now = clock.now().wall
+        await write { tx in
+            for other in Self.codes where other != code { try tx.clear(other, subject: "adapter") }
+            if let code { try tx.raise(Condition(code, subject: "adapter", since: now, reason: reason)) }
+        }
+    }
+
+    private func write(_ body: @escaping @Sendable (Transaction) throws -> Void) async {
         do throws(JournalError) {
-            try await journal.write { tx in
-                for other in Self.codes where other != code { try tx.clear(other, subject: "adapter") }
-                if let code { try tx.raise(Condition(code, subject: "adapter", since: now, reason: reason)) }
-            }
+            try await journal.write { try body($0) }
         } catch {
             logger.note(.error, "condition not written", .reason(error.what))
         }

@@ -138,6 +138,7 @@ final class RadioService: Service {
             logger.note(.error, "radio failed", .reason("\(error)"))
             await keeper.lost(channel: true)
             await technician.hear(.adapterLost)
+        case .kernelFault: await keeper.kernelFault()
         case .link(let link): group.addTask { await self.serve(link) }
         case .report(let index, let adapter, let report): await take(report, index: index, adapter: adapter)
         }
@@ -172,6 +173,7 @@ final class RadioService: Service {
         case .pairingRefused(let address):
             logger.note(.notice, "pairing refused")
             note(.refused, address, "it asked to pair outside a technician's window")
+        case .passedOver(let address): note(.error, address, "heard, and not connected to")
         case .looked(let heard): logger.note(.debug, "looked around", .count(heard))
         }
     }
@@ -211,15 +213,17 @@ final class RadioService: Service {
         guard device(link.address) != nil, gate.isOpen else {
             return await end(link.bearer, at: link.address, link.connection)
         }
-        guard let security = await link.secure() else {
+        guard let (security, hasAskedMTU) = await link.secure() else {
             note(.error, link.address, "the link could not be encrypted")
             return await end(link.bearer, at: link.address, link.connection)
         }
-        await serve(link.bearer, at: link.address, link.connection, security: security)
+        await serve(link.bearer, at: link.address, link.connection, security: security, hasAskedMTU: hasAskedMTU)
     }
 
     /// One session over a link whose security is known.
-    private func serve(_ bearer: SocketBearer, at address: DeviceAddress, _ connection: Int?, security: LinkSecurity) async {
+    private func serve(
+        _ bearer: SocketBearer, at address: DeviceAddress, _ connection: Int?, security: LinkSecurity, hasAskedMTU: Bool = false
+    ) async {
         guard let device = device(address), let model = catalogue[device.model] else {
             return await end(bearer, at: address, connection)
         }
@@ -228,7 +232,7 @@ final class RadioService: Service {
         connected.withLock { _ = $0.insert(device.id) }
         await technician.hear(.device(.connected(security)), of: device.id)
         do throws(JournalError) {
-            _ = try await intake.run(bearer, device: device, model: model, security: security)
+            _ = try await intake.run(bearer, device: device, model: model, security: security, hasAskedMTU: hasAskedMTU)
         } catch {
             logger.note(.error, "transfer not begun", .device(device.id), .reason(error.what))
         }

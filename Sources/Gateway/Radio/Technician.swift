@@ -31,6 +31,9 @@ actor Technician: Service {
         case running(Running)
     }
 
+    /// Some 20 commands of a few milliseconds and powering of half a second, with a wide margin.
+    private static let setUp = Duration.seconds(5)
+
     private let journal: Journal
     private let radio: Radio
     private let desk: Desk
@@ -71,13 +74,13 @@ actor Technician: Service {
     func begin(_ procedure: any Procedure, device: StoredDevice? = nil, name: String? = nil, by actor: String)
         async throws(OperationError) -> Int
     {
+        if !(procedure is VerificationProcedure), !(await isRadioReady()) { throw .noAdapter }
         if case .running = state {
             throw OperationError(
                 "The hub is busy with another scan, pairing or verification.", why: "It does one at a time.",
                 remedy: "Wait until it has ended: a pairing within three minutes, the others when their own time is over.",
                 exitCode: 75)
         }
-        guard await radio.isReady || procedure is VerificationProcedure else { throw .noAdapter }
         lastID += 1
         steps.removeAll()
         question = nil
@@ -88,6 +91,15 @@ actor Technician: Service {
         bell.ring()
         await perform(effects)
         return lastID
+    }
+
+    /// An adapter that is being set up, at the daemon's start or after a reset, is ready within a second: it is waited for.
+    private func isRadioReady() async -> Bool {
+        let end = ContinuousClock.now + Self.setUp
+        while !(await radio.isReady) {
+            guard ContinuousClock.now < end, (try? await Task.sleep(for: .milliseconds(50))) != nil else { return false }
+        }
+        return true
     }
 
     /// What was told after the first `after` steps; waits up to `patience` for something new.

@@ -126,6 +126,15 @@ public struct ATTClient: Sendable {
         return (id, startNext(at: now))
     }
 
+    /// Takes over an Exchange MTU Request that left before this client began: its answer is yet to be received.
+    public mutating func adoptMTURequest(at now: MonotonicTime) -> RequestID? {
+        guard case .idle = state, lastID == 0 else { return nil }
+        lastID += 1
+        let id = RequestID(number: lastID)
+        state = .waiting(Pending(id: id, request: .exchangeMTU), .mtu, request: ATTPDU.Opcode.mtuRequest.rawValue, since: now)
+        return id
+    }
+
     /// Gives the word for an indication (R1).
     ///
     /// A server has one indication outstanding. Should a peer have sent several nonetheless, one confirmation goes out when all

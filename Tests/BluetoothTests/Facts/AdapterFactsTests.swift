@@ -47,6 +47,23 @@ import Testing
     }
 
     @Test(
+        "the stable release of a kernel, which Debian's release name hides",
+        arguments: [
+            (
+                "Linux version 6.1.0-56-amd64 (debian-kernel@lists.debian.org) (gcc-12 (Debian 12.2.0-14+deb12u1) 12.2.0, GNU ld) #1 SMP PREEMPT_DYNAMIC Debian 6.1.192-2 (2026-11-01)",
+                [6, 1, 192], true
+            ),
+            ("Linux version 6.1.0-47-amd64 (x) #1 SMP Debian 6.1.170-3 (2026-05-01)", [6, 1, 170], false),
+            ("Linux version 6.1.187 (builder@host) #1 SMP", [6, 1, 187], true),
+            ("Linux version 6.12.41+deb13-arm64 (x) #1 SMP Debian 6.12.41-1 (2025-08-12)", [6, 12, 41], false),
+            ("Linux version 6.18.5 (x) #1", [6, 18, 5], false), ("Linux version", nil, false), ("", nil, false),
+        ] as [(String, [Int]?, Bool)])
+    func stableVersion(_ line: String, _ version: [Int]?, _ isFaulty: Bool) {
+        #expect(AdapterFacts.stableVersion(line) == version)
+        #expect(AdapterFacts.Kernel(version: version).freesLinksTwice == isFaulty)
+    }
+
+    @Test(
         "a record of /dev/kmsg",
         arguments: [
             ("6,339,5140900,-;NET: Registered PF_BLUETOOTH\n SUBSYSTEM=net\n DEVICE=+net:x\n", "NET: Registered PF_BLUETOOTH"),

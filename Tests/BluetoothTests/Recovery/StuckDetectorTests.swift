@@ -17,7 +17,7 @@ private func at(_ seconds: Int64) -> MonotonicTime { MonotonicTime(milliseconds:
     struct Course: Sendable, CustomTestStringConvertible {
         var name: String
         /// `a` to `z` a failed connect of that device, `+` a connect, `.` something heard, `0` and `1` a look that heard nothing or
-        /// something; a minute between two, ten where there is a blank.
+        /// something, `!` that `z` was passed over in it; a minute between two, ten where there is a blank.
         var events: String
         /// After how many events it is stuck; `nil`: never.
         var stuckAfter: Int?
@@ -43,6 +43,11 @@ private func at(_ seconds: Int64) -> MonotonicTime { MonotonicTime(milliseconds:
             Course(name: "a look that heard in between", events: "1110010010", stuckAfter: nil),
             Course(name: "silence of the passive scan is no event", events: "111", stuckAfter: nil),
             Course(name: "it is deaf again after another three", events: "111000", stuckAfter: 6),
+            Course(name: "R10 passed over in two looks in a row", events: "1!1!", stuckAfter: 4),
+            Course(name: "several passed over in one look", events: "1!!!", stuckAfter: nil),
+            Course(name: "a connect between two looks", events: "1!+1!", stuckAfter: nil),
+            Course(name: "a connect that failed between two looks", events: "1!a1!", stuckAfter: nil),
+            Course(name: "a look in between in which nobody was passed over", events: "1!11!", stuckAfter: nil),
         ])
     func courses(_ course: Course) {
         var detector = Detector()
@@ -56,6 +61,7 @@ private func at(_ seconds: Int64) -> MonotonicTime { MonotonicTime(milliseconds:
             case " ": continue
             case "+": event = .connected("a")
             case ".": event = .heard
+            case "!": event = .passedOver("z")
             case "0": event = .looked(heard: 0)
             case "1": event = .looked(heard: 4)
             default: event = .connectFailed(String(letter))
@@ -85,6 +91,8 @@ private func at(_ seconds: Int64) -> MonotonicTime { MonotonicTime(milliseconds:
         #expect(detector.nextLook(from: at(10)) == at(910))
         _ = detector.observe(.looked(heard: 1), at: at(1_000))
         #expect(detector.nextLook(from: at(10)) == at(1_900))
+        _ = detector.observe(.passedOver("a"), at: at(1_000))
+        #expect(detector.nextLook(from: at(10)) == at(1_030))
     }
 
     @Test("whatever is heard or fails of one device alone, it is not stuck; and a success is never a reason", arguments: 0..<100)

@@ -19,6 +19,7 @@ import asyncio
 import errno
 import logging
 import os
+import struct
 import time
 
 from bumble import hci, ll
@@ -89,8 +90,13 @@ class KernelPort:
     """
 
     VENDOR = 0xFF
+    #: H4 (1002) in the file format of btsnoop, which Wireshark opens; its clock starts in the year 0.
+    HEADER, YEAR_2000 = b"btsnoop\0" + struct.pack(">II", 1, 1002), 0x00E03AB44A676000
 
-    def __init__(self):
+    def __init__(self, capture):
+        """`capture` is a file for everything that kernel and controller say to each other."""
+        self.capture = open(capture, "wb", buffering=0)
+        self.capture.write(self.HEADER)
         self.file = os.open("/dev/vhci", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         self.controller = None
         # A dual-mode or LE controller (0), not an AMP one.
@@ -107,9 +113,17 @@ class KernelPort:
             return
         # The first one tells the controller's number.
         if packet and packet[0] != self.VENDOR and self.controller is not None:
+            self.note(packet, received=False)
             self.controller.on_packet(packet)
 
+    def note(self, packet, received):
+        # Bit 0: received; bit 1: a command or an event.
+        flags = received | (packet[0] in (1, 4)) << 1
+        at = self.YEAR_2000 + int((time.time() - 946_684_800) * 1_000_000)
+        self.capture.write(struct.pack(">IIIIQ", len(packet), len(packet), flags, 0, at) + packet)
+
     def on_packet(self, packet):
+        self.note(packet, received=True)
         try:
             os.write(self.file, packet)
         except OSError as error:
@@ -119,6 +133,7 @@ class KernelPort:
     def close(self):
         asyncio.get_running_loop().remove_reader(self.file)
         os.close(self.file)
+        self.capture.close()
 
 
 class RadioController(Controller):

@@ -64,7 +64,7 @@ class Options:
     pairing: str = "justworks"  # or passkey (shown here), numeric, none
     passkey: int = 123456
     secure_connections: bool = True
-    speaks_first: bool = True  # see UNUSED_CID
+    speaks_first: bool = False  # see UNUSED_CID
     asks_for_security: bool = False  # sends a Security Request when connected
     serial: str = ""
     records: int = 0  # in its memory from the start
@@ -600,11 +600,13 @@ class Station:
         self.air = air.Air()
         self.hub = None
         self.transport = None
+        self.plugged = 0
         self.peripherals = {}
         self.stopped = asyncio.Event()
 
     async def plug(self):
-        self.transport = air.KernelPort()
+        self.plugged += 1
+        self.transport = air.KernelPort(os.path.join(self.logs, f"hci-{self.plugged}.btsnoop"))
         self.hub = air.HubController("hub", host_source=self.transport, host_sink=self.transport, link=self.air, public_address=HUB_ADDRESS)
 
     async def unplug(self):

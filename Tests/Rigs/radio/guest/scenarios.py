@@ -92,7 +92,7 @@ def power_cycle(world, name, seconds):
 def compare(world, hub, names, quiet=False):
     """Zero lost, zero doubled, from the peripherals' own accounts to the journal. Returns what is lost."""
     held = collections.Counter((name, value) for name in names for value in world.radio.confirmed(name).values())
-    kept = collections.Counter((act["device"], act["hex"].lower()) for act in hub.acts())
+    kept = collections.Counter((act["device"], act["hex"].lower()) for act in hub.acts() if act["device"] in names)
     sent = {(one, event["hex"]) for one in names for event in world.radio.events(one, "sent")}
     lost = sorted(set(held) - set(kept))
     doubled = [key for key, number in kept.items() if number > 1]
@@ -472,7 +472,7 @@ def ten_at_once(world):
         names = [f"cuff-{number}" for number in range(1, 9)] + ["oxi-1", "oxi-2"]
         for name in names:
             provision(world, hub, name, verify=False, kind="cuff" if name.startswith("cuff") else "oximeter", leaves="done", interval=500)
-        for name in names:
+            # A device that has said all is quiet.
             world.radio.order("set", name=name, advertises="pending")
         for name in names:
             prove_quietly(world, hub, name)

@@ -13,6 +13,7 @@ A scenario runs once: what fails is a failure. Connects that failed and links th
 
 import argparse
 import contextlib
+import glob
 import json
 import os
 import random
@@ -51,7 +52,7 @@ class World:
         self.folder = os.path.join(RUN, name)
         self.state = os.path.join(STATES, name)
         self.facts = {}
-        self.lost = self.doubled = 0
+        self.lost = self.doubled = self.failed = 0
         self.expected_losses = 0
         self.hubs = []
         for folder in (self.folder, self.state):
@@ -59,6 +60,7 @@ class World:
             os.makedirs(folder)
 
     def check(self, what, good, detail=""):
+        self.failed += not good
         return self.out.check(f"{self.name}: {what}", good, detail)
 
     def skip(self, what, why):
@@ -183,6 +185,9 @@ class Suite:
             shutil.copy(os.path.join(radio.logs, f"{name}.jsonl"), folder)
         with contextlib.suppress(FileNotFoundError):
             shutil.copy(os.path.join(radio.folder, "peripherals.log"), folder)
+        if world.failed:
+            for one in glob.glob(os.path.join(radio.logs, "*.btsnoop")):
+                shutil.copy(one, folder)
         for number, one in enumerate(world.hubs):
             with contextlib.suppress(FileNotFoundError):
                 shutil.copy(os.path.join(one.directory, "daemon.log"), os.path.join(folder, f"daemon-{number}.log"))
