@@ -2,7 +2,7 @@
 import PackageDescription
 
 // The rooms, lowest first. A room imports only rooms above it in this list: ARCHITECTURE.md draws the same map,
-// and `Tests/ArchitectureTests` holds the two against each other.
+// and `Tests/Rigs/architecture.py` holds the sources against it.
 
 let strict: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
@@ -23,6 +23,7 @@ let cryptoExtras: Target.Dependency = .product(name: "CryptoExtras", package: "s
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let signals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
 let package = Package(
@@ -74,13 +75,14 @@ let package = Package(
             [
                 "Vitals", "ExactJSON", "Protocols", "Catalogue", "Steward", "FHIR", "HTTPMessage", "Devices", "Destinations",
                 "EventLoop", "HTTP", "Bluetooth", "Journal", "Intake", "Courier", "Simulator", "HubAPI",
-                "CSystemd", "CLinux", crypto, logging, lifecycle, arguments,
+                "CSystemd", "CLinux", crypto, logging, lifecycle, signals, arguments,
             ]),
         .executableTarget(name: "vitalgate", dependencies: ["Gateway"], swiftSettings: strict),
         tests("CatalogueTests", ["Catalogue", "Vitals", "ExactJSON"]),
         tests("ConfigurationTests", ["Gateway", "Catalogue", "Vitals", "ExactJSON", logging]),
         .testTarget(
-            name: "JournalTests", dependencies: ["Journal", "Steward", "Vitals", "ExactJSON", "CSQLite"], exclude: ["Golden"],
+            name: "JournalTests", dependencies: ["Journal", "Steward", "Vitals", "ExactJSON", "EventLoop", "CSQLite"],
+            exclude: ["Golden"],
             swiftSettings: strict),
         tests("DevicesTests", ["Devices", "Protocols", "Catalogue", "Vitals", "ExactJSON"]),
         tests("ProtocolsTests", ["Protocols", "Vitals", "ExactJSON"]),
@@ -91,7 +93,7 @@ let package = Package(
         tests("FHIRTests", ["FHIR", "ExactJSON"]),
         tests("DestinationsTests", ["Destinations", "FHIR", "HTTPMessage", "Vitals", "ExactJSON"]),
         tests("EventLoopTests", ["EventLoop", "CLinux"]),
-        tests("BluetoothTests", ["Bluetooth", "Vitals", "EventLoop"]),
+        tests("BluetoothTests", ["Bluetooth", "Protocols", "Vitals", "EventLoop"]),
         tests(
             "SimulatorTests",
             [
@@ -115,7 +117,11 @@ let package = Package(
             "HubAPITests", ["HubAPI", "Vitals", "ExactJSON", "HTTP", "HTTPMessage", "EventLoop", "CLinux", logging, lifecycle]),
         tests(
             "GatewayTests",
-            ["Gateway", "Bluetooth", "Catalogue", "Protocols", "HubAPI", "Journal", "Vitals", "ExactJSON", "CLinux"]),
+            [
+                "Gateway", "Bluetooth", "Catalogue", "Protocols", "HubAPI", "Journal", "Vitals", "ExactJSON", "EventLoop",
+                "CLinux",
+                logging,
+            ]),
     ],
     swiftLanguageModes: [.v6]
 )

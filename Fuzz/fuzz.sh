@@ -26,7 +26,7 @@ swiftc $flags -use-ld=lld -module-name Fuzz -I "$build" -o "$build/fuzz" "$here/
 # The backtracer of the Swift runtime hangs under AddressSanitizer; libFuzzer writes its own.
 export SWIFT_BACKTRACE=enable=no
 failed=""
-for target in ${*:-numbers measurements control records formats json att nonin sdp management-event advertising-data}; do
+for target in ${*:-numbers measurements control records formats json att nonin sdp management-event advertising-data hci-monitor}; do
     mkdir -p "$build/corpus/$target"
     log="$build/$target.log"
     echo "fuzzing $target for $seconds s"

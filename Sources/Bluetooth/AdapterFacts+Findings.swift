@@ -5,6 +5,7 @@ extension AdapterFacts {
             case adapter
             case kernel = "bluetooth-kernel"
             case permission = "bluetooth-permission"
+            case capture = "bluetooth-capture"
             case rfkill
             case bluetoothd
             case firmware
@@ -44,6 +45,7 @@ extension AdapterFacts {
             case .adapter: adapterFinding(obstacles, wanted)
             case .kernel: kernelFinding(obstacles)
             case .permission: permissionFinding(obstacles, subject)
+            case .capture: captureFinding(subject)
             case .rfkill: rfkillFinding(obstacles)
             case .bluetoothd: bluetoothdFinding()
             case .firmware: firmwareFinding(obstacles)
@@ -99,6 +101,15 @@ extension AdapterFacts {
                 .permission, .warning, "the daemon is not running, and this command does not have \(name)",
                 "Start the daemon (systemctl start vitalgate) and ask again: its unit gives it \(name).")
         }
+    }
+
+    /// The hub works without this right, and its unit does not give it: only a technician's capture of the radio needs it.
+    private func captureFinding(_ subject: Subject) -> Finding {
+        let name = Rights.Capability.netRaw.name
+        let who = subject == .daemon ? "the daemon" : "the daemon is not running; this command"
+        return rights.has(.netRaw)
+            ? Finding(.capture, .ok, "\(who) has \(name): it can record the radio for a technician")
+            : Finding(.capture, .ok, "\(who) does not have \(name), which only a capture of the radio needs")
     }
 
     private func rfkillFinding(_ obstacles: [Obstacle]) -> Finding {

@@ -7,3 +7,4 @@
 #include <bluetooth/l2cap.h>
 #include <bluetooth/rfcomm.h>
 #include "ioctl.h"
+#include "monitor.h"

@@ -61,6 +61,13 @@ public enum Operation: Hashable, Sendable {
     }
     /// Walks the recovery ladder of the Bluetooth adapter.
     case resetAdapter
+    /// Records what the adapter and the hub say to each other, for so many minutes at most.
+    case startCapture(minutes: Int, reason: String)
+    case stopCapture
+    case capture
+    /// A piece of the kept capture as a btsnoop file, the first from 0; each answer says where the next begins.
+    case readCapture(from: Int)
+    case deleteCapture
 
     public struct Assign: Hashable, Sendable {
         public var device: String

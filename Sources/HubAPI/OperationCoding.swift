@@ -38,12 +38,17 @@ extension Operation {
         case .answerProcedure: "answer-procedure"
         case .cancelProcedure: "cancel-procedure"
         case .resetAdapter: "reset-adapter"
+        case .startCapture: "start-capture"
+        case .stopCapture: "stop-capture"
+        case .capture: "capture"
+        case .readCapture: "read-capture"
+        case .deleteCapture: "delete-capture"
         }
     }
 
     public var parameters: JSON {
         switch self {
-        case .status, .devices, .declareClock, .rotateKeys, .resetAdapter: [:]
+        case .status, .devices, .declareClock, .rotateKeys, .resetAdapter, .stopCapture, .capture, .deleteCapture: [:]
         case .device(let name), .forgetDevice(let name): ["name": .string(name)]
         case .deviceLog(let name, let limit): ["name": .string(name), "limit": .integer(limit)]
         case .addDevice(let name, let model, let bearer):
@@ -88,6 +93,8 @@ extension Operation {
         case .procedure(let id, let after): ["id": .integer(id), "after": .integer(after)]
         case .answerProcedure(let id, let text): ["id": .integer(id), "text": .string(text)]
         case .cancelProcedure(let id): ["id": .integer(id)]
+        case .startCapture(let minutes, let reason): ["minutes": .integer(minutes), "reason": .string(reason)]
+        case .readCapture(let from): ["from": .integer(from)]
         }
     }
 
@@ -153,6 +160,12 @@ extension Operation {
             self = .answerProcedure(id: try parameters.integer("id"), text: try parameters.text("text"))
         case "cancel-procedure": self = .cancelProcedure(id: try parameters.integer("id"))
         case "reset-adapter": self = .resetAdapter
+        case "start-capture":
+            self = .startCapture(minutes: try parameters.minutes(in: 1...60), reason: try parameters.text("reason"))
+        case "stop-capture": self = .stopCapture
+        case "capture": self = .capture
+        case "read-capture": self = .readCapture(from: try parameters.integer("from"))
+        case "delete-capture": self = .deleteCapture
         default:
             throw OperationError(
                 "The hub does not know the operation \"\(name)\".",
@@ -217,6 +230,14 @@ private struct Parameters {
             throw failure("seconds", "between \(range.lowerBound) and \(range.upperBound)")
         }
         return seconds
+    }
+
+    func minutes(in range: ClosedRange<Int>) throws(OperationError) -> Int {
+        let minutes = try integer("minutes")
+        guard range.contains(minutes) else {
+            throw failure("minutes", "between \(range.lowerBound) and \(range.upperBound)")
+        }
+        return minutes
     }
 
     func limit() throws(OperationError) -> Int {

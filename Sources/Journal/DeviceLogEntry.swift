@@ -11,11 +11,12 @@ public struct DeviceLogEntry: Hashable, Sendable {
     public var detail: String?
 
     public enum Kind: String, Hashable, Sendable, CaseIterable {
-        /// Its advertising was heard.
+        /// It was heard in a look around, once before each link. The kernel, which connects by itself, tells of no advertising then,
+        /// nor of the beginning of a connect.
         case found
-        case connecting
         case connected
         case encrypted
+        /// Its bond is durable.
         case paired
         case subscribed
         /// A record arrived.
@@ -42,12 +43,11 @@ public struct DeviceLogEntry: Hashable, Sendable {
     /// How long after its link's beginning each entry happened, by the monotonic clock; `nil` outside a link and where the beginning is
     /// not among the entries.
     ///
-    /// - Parameter entries: of one device, in order. A link lasts from `connecting`, or `connected` where that is not told, to
-    ///   `disconnected`.
+    /// - Parameter entries: of one device, in order. A link lasts from `connected` to `disconnected`.
     public static func timesInLink(of entries: [DeviceLogEntry]) -> [Duration?] {
         var start: DeviceLogEntry?
         return entries.map { entry in
-            if entry.kind == .connecting || (entry.kind == .connected && start == nil) { start = entry }
+            if entry.kind == .connected { start = entry }
             // The hub was restarted: the link ended with it, and monotonic times do not compare.
             if let began = start, began.boot != entry.boot { start = nil }
             defer { if entry.kind == .disconnected { start = nil } }

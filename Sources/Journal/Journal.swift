@@ -15,7 +15,7 @@ public actor Journal {
         case closed
     }
 
-    private let options: JournalOptions
+    private nonisolated let options: JournalOptions
     private nonisolated let loop: EventLoop
     private var phase: Phase
     private var key: KeySource
@@ -276,6 +276,18 @@ public actor Journal {
         }
         phase = .closed
         loop.stop()
+    }
+
+    // MARK: Spools
+
+    nonisolated var databasePath: String { options.path }
+
+    func sealSpoolKey(_ bytes: [UInt8], _ name: String) throws(JournalError) -> [UInt8] {
+        try ready().sealer.seal(bytes, "spool", name, row: 0)
+    }
+
+    func openSpoolKey(_ sealed: [UInt8], _ name: String) throws(JournalError) -> [UInt8] {
+        try ready().sealer.open(sealed, "spool", name, row: 0)
     }
 
     /// Tests of R1 look at the settings of the living connection.

@@ -1,3 +1,5 @@
+import ExactJSON
+
 /// An open database with its keys: what a transaction works on.
 final class Store {
     let database: Database
@@ -11,6 +13,8 @@ final class Store {
         /// The last row id given out in each table: ids are not given twice while the journal runs.
         var lastIDs: [String: Int64] = [:]
         var tally: Tally?
+        /// Device rows as they were opened last, a few hundred bytes for each device.
+        var devices: [Int64: OpenedRow] = [:]
 
         /// Forgets what a rollback may have made untrue. Row ids given out stay given, except in the audit log, whose ids have
         /// no gaps.
@@ -21,6 +25,13 @@ final class Store {
             lastIDs["audit"] = nil
             self.tally = tally
         }
+    }
+
+    /// What a sealed column held. Good for as long as the row has the very bytes: whatever changes it seals it anew, under a nonce of
+    /// its own, and a rollback brings the old bytes back.
+    struct OpenedRow {
+        let sealed: [UInt8]
+        let json: JSON
     }
 
     struct NameKey: Hashable {

@@ -3,7 +3,7 @@ import Vitals
 // MARK: Device log
 
 extension Transaction {
-    /// Entries that are kept of each device. A reading makes some 15 (found, connecting, connected, encrypted, clock read and set,
+    /// Entries that are kept of each device. A reading makes some 15 (found, connected, encrypted, clock read and set,
     /// identity, battery, subscribed, frame, committed, confirmed, notes, disconnected), so these are the last 130 readings: a month
     /// of four a day. At some 150 bytes a row 300 kB a device.
     public static let deviceLogLimit = 2_000
@@ -51,7 +51,7 @@ extension Transaction {
             return DeviceLogEntry(
                 device: row.integer(1), wall: Instant(milliseconds: row.integer(2)),
                 monotonic: MonotonicTime(milliseconds: row.integer(3)), boot: BootID(rawValue: try self.name(row.integer(4))),
-                // A later release's kind is still worth its line.
+                // The kind of a later release, or of an earlier one, is still worth its line.
                 kind: DeviceLogEntry.Kind(rawValue: row.text(5)) ?? .note,
                 detail: try row.optionalBlob(6).map { sealed throws(JournalError) in
                     try self.openText(sealed, "device_log", "detail", row: id)

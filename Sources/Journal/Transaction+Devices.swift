@@ -4,14 +4,16 @@ public import Vitals
 // MARK: Devices
 
 extension Transaction {
-    /// Throws ``JournalError/constraint(_:)`` where the name is taken.
+    /// Throws ``JournalError/constraint(_:)`` where the name is taken: by a device that was not returned.
     public func addDevice(
         name: String, model: String, bearer: String, state: DeviceRecord.State, at: Instant
     ) throws(JournalError) -> DeviceRecord {
+        // One that was returned under an earlier release stands there with its name still.
+        if let returned = try row(named: name), returned.state == .returned { try update(returned) }
         let device = DeviceRecord(id: try nextID("device"), name: name, model: model, bearer: bearer, state: state, enrolled: at)
         try run(
             "INSERT INTO device (id, name, state, enrolled, last_seen, sealed) VALUES (?, ?, ?, ?, ?, ?)",
-            [device.id, blindName(name), state.rawValue, at.milliseconds, Int64?.none, try sealed(device)])
+            [device.id, blindName(device), state.rawValue, at.milliseconds, Int64?.none, try sealed(device)])
         return device
     }
 
@@ -19,7 +21,18 @@ extension Transaction {
         try first("SELECT id, state, enrolled, last_seen, sealed FROM device WHERE id = ?", [id], device)
     }
 
+    /// The device that has the name; where none has it now, the last one that had it when it was returned.
     public func device(named name: String) throws(JournalError) -> DeviceRecord? {
+        if let device = try row(named: name) { return device }
+        return try devices().last { $0.state == .returned && $0.name == name }
+    }
+
+    /// The device that keeps others from the name: one that was returned does not.
+    public func holder(of name: String) throws(JournalError) -> DeviceRecord? {
+        try row(named: name).flatMap { $0.state == .returned ? nil : $0 }
+    }
+
+    private func row(named name: String) throws(JournalError) -> DeviceRecord? {
         try first("SELECT id, state, enrolled, last_seen, sealed FROM device WHERE name = ?", [blindName(name)], device)
     }
 
@@ -32,12 +45,18 @@ extension Transaction {
         try run(
             "UPDATE device SET name = ?, state = ?, enrolled = ?, last_seen = ?, sealed = ? WHERE id = ?",
             [
-                blindName(device.name), device.state.rawValue, device.enrolled.milliseconds, device.lastSeen?.milliseconds,
+                blindName(device), device.state.rawValue, device.enrolled.milliseconds, device.lastSeen?.milliseconds,
                 try sealed(device), device.id,
             ])
     }
 
     private func blindName(_ name: String) -> [UInt8] { store.sealer.blind("device.name", name) }
+
+    /// Names are unique among the devices that the hub has. One that was returned keeps its name for people to read, and stands under
+    /// its number, so that the next may have it.
+    private func blindName(_ device: DeviceRecord) -> [UInt8] {
+        device.state == .returned ? store.sealer.blind("device.returned", "\(device.id)") : blindName(device.name)
+    }
 
     private func sealed(_ device: DeviceRecord) throws(JournalError) -> [UInt8] {
         let json = JSON.members([
@@ -50,9 +69,18 @@ extension Transaction {
         return try seal(json, "device", row: device.id)
     }
 
+    /// Every reading asks for its device, since a verification may have ended a moment ago (R4). The row is read each time, and opened
+    /// only where it has changed.
+    private func opened(_ sealed: [UInt8], row id: Int64) throws(JournalError) -> JSON {
+        if let last = store.cache.devices[id], last.sealed == sealed { return last.json }
+        let json = try open(sealed, "device", row: id)
+        store.cache.devices[id] = Store.OpenedRow(sealed: sealed, json: json)
+        return json
+    }
+
     private func device(_ row: Row) throws(JournalError) -> DeviceRecord {
         let id = row.integer(0)
-        let json = try open(row.blob(4), "device", row: id)
+        let json = try opened(row.blob(4), row: id)
         guard let state = DeviceRecord.State(rawValue: row.text(1)), let name = json["name"]?.string,
             let model = json["model"]?.string, let bearer = json["bearer"]?.string
         else { throw unreadable("device", "sealed", id) }

@@ -2,8 +2,8 @@ public import Vitals
 
 /// What the hub does as its disk fills (R9): gently, in a stated order, and back by itself.
 ///
-/// `low` reclaims space, one step a look, so that a look between shows whether it sufficed: delivered readings past retention,
-/// then device logs, then the detail of attempts; then from the start, because time has made more of them old. `full` also
+/// `low` reclaims space, one step a look, so that a look between shows whether it sufficed: a technician's capture of the radio,
+/// delivered readings past retention, then device logs, then the detail of attempts; then from the start, because time has made more of them old. `full` also
 /// releases the ballast file, so that the write-ahead log can be checkpointed and rows be deleted (both need room first), and
 /// stops taking readings: devices keep what is not confirmed, and their batteries are not spent on connections that cannot end
 /// well.
@@ -13,6 +13,7 @@ public struct StoragePressure: Hashable, Sendable {
     }
 
     public enum Action: String, Hashable, Sendable, CaseIterable {
+        case dropCapture = "drop-capture"
         case purgeDelivered = "purge-delivered"
         case dropLogs = "drop-logs"
         case dropAttemptDetail = "drop-attempt-detail"
@@ -47,7 +48,7 @@ public struct StoragePressure: Hashable, Sendable {
     public private(set) var isBallastHeld: Bool
     public let limits: Limits
     private var nextStep = 0
-    private static let reclaiming: [Action] = [.purgeDelivered, .dropLogs, .dropAttemptDetail]
+    private static let reclaiming: [Action] = [.dropCapture, .purgeDelivered, .dropLogs, .dropAttemptDetail]
 
     public init(limits: Limits, isBallastHeld: Bool) {
         self.limits = limits

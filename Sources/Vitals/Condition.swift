@@ -28,6 +28,8 @@ public struct Condition: Hashable, Sendable {
         case storageLow = "storage-low"
         case storageFull = "storage-full"
         case storageFailed = "storage-failed"
+        case captureRunning = "capture-running"
+        case captureKept = "capture-kept"
     }
 
     public var code: Code
@@ -46,7 +48,7 @@ public struct Condition: Hashable, Sendable {
 }
 
 extension Condition.Code {
-    /// What a person does about it.
+    /// What a person does about it. `NAME` stands for the device's name.
     public var remedy: String {
         switch self {
         case .signInNeeded: "Sign in to the receiver again; readings wait and nothing is lost."
@@ -70,23 +72,35 @@ extension Condition.Code {
             "Ask the patient whether it was taken twice, then `vitalgate readings assign` or `vitalgate readings reject`."
         case .unassigned: "Say whose it is with `vitalgate assign`, or for single readings `vitalgate readings assign`."
         case .batteryLow: "Change the device's batteries."
-        case .bondLost: "Pair the device again with `vitalgate pair`."
-        case .adapterStuck: "Unplug the hub's power for ten seconds; if it comes back, replace the Bluetooth adapter."
+        case .bondLost:
+            "Put the device into its pairing mode, find its address with `vitalgate scan`, then `vitalgate pair ADDRESS` and "
+                + "`vitalgate devices verify NAME`."
+        case .adapterStuck:
+            "Run `vitalgate adapter reset`. If it ends with 1, take the adapter out for ten seconds (a built-in one: the hub's power); "
+                + "if it stays, replace it."
         case .adapterMissing: "Plug a Bluetooth adapter in; `vitalgate doctor` says what is missing."
         case .adapterBlocked:
             "`vitalgate doctor` says what keeps the hub from its Bluetooth adapter; often `vitalgate adapter claim` helps."
         case .kernelFault:
             "Update the hub's kernel (Debian: apt-get install linux-image-amd64) and restart the hub; the radio goes on until then."
-        case .connectedNoReading: "Take a new measurement with the hub nearby; if it stays, see `vitalgate devices show`."
+        case .connectedNoReading:
+            "Take a new measurement within two metres of the hub. If it stays, `vitalgate devices show NAME --log` shows how far the link "
+                + "came, and `vitalgate devices verify NAME` tries it step by step."
         case .undecodable: "The bytes are kept. Update vitalgate, or send `vitalgate readings show` to its makers."
         case .unknownDevice:
-            "Add it under a name of its own with `vitalgate devices add`, or forget it with `vitalgate devices forget`."
-        case .deviceError: "Switch the device off and on; if it stays, see `vitalgate devices show`."
-        case .verificationOpen: "Finish with `vitalgate devices verify`: readings count as tests until then."
+            "No reading can be taken from it: `vitalgate devices forget NAME`, and give the patient another device. Before that, send "
+                + "`vitalgate devices show NAME --log` to the makers of vitalgate."
+        case .deviceError:
+            "If this other device is to stay: `vitalgate return NAME`, then `vitalgate pair ADDRESS --name NAME`. Else switch it off and "
+                + "bring the right one."
+        case .verificationOpen: "Finish with `vitalgate devices verify NAME`: readings count as tests until then."
         case .noKeyProtection: "Give the service its key as a systemd credential (see README, Keys): a stolen hub could be read."
         case .storageLow: "Connect the hub so that it can deliver, or give it a larger disk."
         case .storageFull: "Free disk space: the hub takes no readings until there is room. Devices keep theirs."
         case .storageFailed: "The disk failed: replace it. Devices keep what the hub has not confirmed."
+        case .captureRunning: "Wait until its minutes are over, or end it with `vitalgate adapter capture stop`."
+        case .captureKept:
+            "Fetch it with `vitalgate adapter capture export` if it is needed, then `vitalgate adapter capture delete`; it goes by itself."
         }
     }
 }

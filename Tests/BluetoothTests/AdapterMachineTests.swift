@@ -392,6 +392,38 @@ import Vitals
         #expect(kernel.machine.policy(for: cuff) == .refuse)
     }
 
+    @Test(
+        "a pairing that loses its adapter says so, and not that somebody cancelled it",
+        arguments: AdapterLoss.allCases)
+    func lostInTheMiddle(_ loss: AdapterLoss) {
+        var kernel = pairing()
+        kernel.forget()
+        switch loss {
+        case .power: kernel.tell(.newSettings(index: 0, [.lowEnergy]))
+        case .pendingAnswer:
+            // As the kernel does it: what it had not finished is answered first.
+            kernel.tell(
+                .commandComplete(index: 0, opcode: ManagementOpcode.pair.rawValue, status: .notPowered, parameters: []))
+            kernel.tell(.newSettings(index: 0, [.lowEnergy]))
+        case .removal:
+            kernel.tell(
+                .commandComplete(index: 0, opcode: ManagementOpcode.pair.rawValue, status: .invalidIndex, parameters: []))
+        case .restart: kernel.start()
+        }
+        let failures = kernel.reports.compactMap { if case .pairing(.failed(let failure)) = $0 { failure } else { nil } }
+        #expect(failures == [.adapterLost])
+        #expect(kernel.machine.policy(for: cuff) == .refuse)
+    }
+
+    enum AdapterLoss: CaseIterable { case power, pendingAnswer, removal, restart }
+
+    @Test func aPairingThatIsCancelledSaysSo() {
+        var kernel = pairing()
+        kernel.take(kernel.machine.cancelPairing(at: kernel.now))
+        #expect(kernel.reports.contains(.pairing(.failed(.cancelled))))
+        #expect(kernel.sent.contains(.cancelPair(0, cuff)))
+    }
+
     @Test func withoutAKeyThereIsNoBond() {
         var kernel = pairing()
         kernel.tell(.commandComplete(index: 0, opcode: ManagementOpcode.pair.rawValue, status: .success, parameters: []))

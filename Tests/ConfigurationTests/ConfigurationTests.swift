@@ -101,6 +101,16 @@ struct MadeUpFiles: FileInspector {
         #expect(off.problems.map(\.key) == ["bluetooth.adapters"])
     }
 
+    @Test("a device's Bluetooth address is read with its kind, and named as the radio names it")
+    func deviceAddress() throws {
+        let text = "[[device]]\nname = \"cuff\"\nmodel = \"and-ua-651ble\"\naddress = \"f0:0d:00:00:00:01/Random\"\n"
+        let reading = Configuration.read(text.utf8, file: "x")
+        #expect(reading.problems == [])
+        let bearer = try #require(reading.configuration?.devices.first?.bearer)
+        #expect(bearer == .address(try #require(DeviceAddress("F0:0D:00:00:00:01/random"))))
+        #expect("\(bearer)" == "bluetooth:F0:0D:00:00:00:01/random")
+    }
+
     @Test("R8 what is understood names where secrets are and never what they are, and no problem shows one")
     func r8_noSecretIsShown() {
         let text = """

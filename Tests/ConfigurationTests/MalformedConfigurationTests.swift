@@ -103,8 +103,11 @@ import Testing
         Case(device, line: 1, key: "device[0].address", why: "missing"),
         Case(device + "bearer = \"tcp:1\"", line: 4, key: "device[0].bearer", why: "no socket"),
         Case(device + "address = \"00:11\"", line: 4, key: "device[0].address", why: "no Bluetooth address"),
+        // Six bytes alone are two devices, one public and one random: the kind is not guessed.
+        Case(device + "address = \"00:00:5E:00:53:01\"", line: 4, key: "device[0].address", why: "with its kind"),
+        Case(device + "address = \"40:00:5E:00:53:01/random\"", line: 4, key: "device[0].address", why: "private"),
         Case(
-            device + "address = \"00:00:5e:00:53:01\"\nbearer = \"socket:/x\"", line: 5, key: "device[0].bearer",
+            device + "address = \"00:00:5e:00:53:01/public\"\nbearer = \"socket:/x\"", line: 5, key: "device[0].bearer",
             why: "address is given too"),
         Case(
             "[[device]]\nname = \"a\"\nmodel = \"omron\"\nbearer = \"socket:/x\"", line: 3, key: "device[0].model",

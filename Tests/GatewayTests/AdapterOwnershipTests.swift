@@ -50,8 +50,10 @@ import Testing
             socket: .works, adapters: [], rights: .init(mask: .max), bluetoothd: Self.running, kernelLog: .unreadable("x"))
         let checks = Checkup.bluetooth(facts.findings())
         #expect(
-            checks.map(\.name) == ["adapter", "bluetooth-kernel", "bluetooth-permission", "rfkill", "bluetoothd", "firmware"])
-        #expect(checks.map(\.result) == [.failed, .ok, .ok, .ok, .failed, .warning])
+            checks.map(\.name) == [
+                "adapter", "bluetooth-kernel", "bluetooth-permission", "bluetooth-capture", "rfkill", "bluetoothd", "firmware",
+            ])
+        #expect(checks.map(\.result) == [.failed, .ok, .ok, .ok, .ok, .failed, .warning])
         #expect(checks.filter { $0.result != .ok }.allSatisfy { $0.remedy?.isEmpty == false })
         #expect(Checkup.bluetooth(Configuration.Bluetooth(isEnabled: false, adapters: [])).isEmpty)
     }

@@ -61,6 +61,9 @@ struct CommandTests {
             Row(69, "assign", "cuff", "--patient", "p1"), Row(69, "return", "cuff"), Row(69, "readings", "list"),
             Row(69, "readings", "show", "abcdef"), Row(69, "outbox", "list"), Row(69, "outbox", "retry"),
             Row(69, "clock", "declare"), Row(69, "adapter", "reset"),
+            Row(69, "adapter", "capture", "start", "--reason", "x"), Row(69, "adapter", "capture", "stop"),
+            Row(69, "adapter", "capture", "status", "--json"), Row(69, "adapter", "capture", "export", "/nonexistent/file"),
+            Row(69, "adapter", "capture", "delete"),
         ])
     func noDaemon(_ row: Row) async throws {
         let ending = try await #require(Program.built).run(row.arguments + Self.nobody)
@@ -77,6 +80,7 @@ struct CommandTests {
             Row(64, "decode", "--format", "gatt:2a35"),
             Row(64, "decode", "--format", "no:such", "--hex", "00"), Row(64, "devices", "show"), Row(64, "assign", "cuff"),
             Row(64, "simulate", "cuff", "--scenario", "no-such"), Row(64, "readings", "list", "--limit", "many"),
+            Row(64, "adapter", "capture", "start"), Row(64, "adapter", "capture", "export"),
         ])
     func usage(_ row: Row) async throws {
         let ending = try await #require(Program.built).run(row.arguments)

@@ -153,6 +153,7 @@ import Vitals
         let model = try #require(catalogue["and-ua-651ble"])
         for failure: PairingWindow.Failure in [
             .refused(.authenticationFailed), .refused(.connectFailed), .timedOut, .noKey, .cancelled,
+            .adapterLost,
         ] {
             var procedure = pairing()
             _ = procedure.start(at: start)
@@ -160,6 +161,15 @@ import Vitals
             #expect(names(procedure.receive(.pairing(.failed(failure)), at: start)).first?.hasPrefix("fail") == true)
             #expect(!failure.error(model).remedy.isEmpty)
         }
+    }
+
+    @Test("a pairing that lost its adapter ends with 69 and names the adapter")
+    func lostAdapter() throws {
+        let error = PairingWindow.Failure.adapterLost.error(try #require(catalogue["and-ua-651ble"]))
+        #expect(error.exitCode == 69)
+        #expect(error.why.contains("adapter was lost"))
+        #expect(error.remedy.contains("vitalgate doctor"))
+        #expect(!OperationError.cancelled.why.contains("adapter"))
     }
 
     @Test func aStrangersNameMovesNoCursor() {

@@ -61,13 +61,15 @@ struct Program: Sendable {
         }
     }
 
-    func start(_ arguments: [String], in scratch: Scratch) throws -> Running {
+    /// - Parameter input: what the process reads; a FIFO of the scratch is a keyboard at which nobody types.
+    func start(_ arguments: [String], in scratch: Scratch, input: String = "/dev/null") throws -> Running {
         let number = scratch.next()
         let files = ("\(scratch.path)/out\(number)", "\(scratch.path)/err\(number)")
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+        // Read and write: a FIFO without a writer would not be opened else.
+        posix_spawn_file_actions_addopen(&actions, 0, input, O_RDWR, 0)
         posix_spawn_file_actions_addopen(&actions, 1, files.0, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
         posix_spawn_file_actions_addopen(&actions, 2, files.1, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
         let words = ([path] + arguments).map { strdup($0) }

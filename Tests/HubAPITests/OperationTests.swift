@@ -29,7 +29,8 @@ struct OperationTests {
         .beginPairing(.init(device: "AA:BB:CC:DD:EE:FF/public")),
         .beginPairing(.init(device: "CUFF", name: "cuff", model: "and-ua-651ble", passkey: "000123", pin: "0000")),
         .beginVerification(name: "cuff", seconds: 1_800), .procedure(id: 3, after: 0), .answerProcedure(id: 3, text: "yes"),
-        .cancelProcedure(id: 3),
+        .cancelProcedure(id: 3), .startCapture(minutes: 10, reason: "cuff is not heard"), .stopCapture, .capture,
+        .readCapture(from: 65_536), .deleteCapture,
     ]
 
     @Test("every operation is read back as it was written", arguments: every)
@@ -41,7 +42,7 @@ struct OperationTests {
     @Test("every case is in the table")
     func everyCase() {
         // A new case fails to compile in `name`; here it is found missing.
-        #expect(Set(Self.every.map(\.name)).count == 33)
+        #expect(Set(Self.every.map(\.name)).count == 38)
     }
 
     @Test(
@@ -59,7 +60,10 @@ struct OperationTests {
             ("device-log", #"{"name": "cuff", "limit": 0}"#, "limit"), ("begin-scan", #"{"seconds": 301}"#, "seconds"),
             ("begin-scan", #"{"seconds": 5, "all": "yes"}"#, "all"),
             ("begin-verification", #"{"name": "cuff", "seconds": 4}"#, "seconds"), ("begin-pairing", "{}", "device"),
-            ("answer-procedure", #"{"id": 1}"#, "text"), ("wipe-keys", "{}", "confirm"),
+            ("answer-procedure", #"{"id": 1}"#, "text"), ("start-capture", #"{"minutes": 10}"#, "reason"),
+            ("start-capture", #"{"minutes": 61, "reason": "x"}"#, "minutes"),
+            ("start-capture", #"{"minutes": 0, "reason": "x"}"#, "minutes"), ("read-capture", "{}", "from"),
+            ("wipe-keys", "{}", "confirm"),
             ("status-of-all", "{}", "status-of-all"),
             ("device", "[]", "name"), ("device", "null", "name"),
         ])

@@ -43,6 +43,85 @@ struct RecordsTests {
         await journal.close()
     }
 
+    @Test("A returned device gives its name back, and is found by it until another has it")
+    func returnedName() async throws {
+        let scratch = Scratch()
+        let journal = try await Journal.open(scratch.options())
+        try await journal.write { tx throws in
+            func add() throws(JournalError) -> DeviceRecord {
+                try tx.addDevice(name: "cuff", model: "m", bearer: "bluetooth:x", state: .verified, at: at(1))
+            }
+            func giveBack(_ device: DeviceRecord) throws(JournalError) {
+                var returned = device
+                returned.state = .returned
+                try tx.update(returned)
+            }
+            let first = try add()
+            #expect(try tx.holder(of: "cuff")?.id == first.id)
+            try giveBack(first)
+            #expect(try tx.holder(of: "cuff") == nil)
+            #expect(try tx.device(named: "cuff")?.id == first.id)
+            let second = try add()
+            #expect(try tx.device(named: "cuff")?.id == second.id)
+            #expect(try tx.device(id: first.id)?.name == "cuff")
+            try giveBack(second)
+            #expect(try tx.device(named: "cuff")?.id == second.id)
+            // Under an earlier release a returned device stood in the way of its name.
+            try tx.run("UPDATE device SET name = ? WHERE id = ?", [tx.store.sealer.blind("device.name", "cuff"), second.id])
+            #expect(try tx.holder(of: "cuff") == nil)
+            let third = try add()
+            #expect(try tx.devices().map(\.id) == [first.id, second.id, third.id])
+            #expect(try tx.device(named: "cuff")?.id == third.id)
+        }
+        await journal.close()
+    }
+
+    @Test("R4 a device's row is opened again when it has changed, and only then; also where the change was rolled back")
+    func r4_openedOnce() async throws {
+        struct Undone: Error {}
+        let scratch = Scratch()
+        let journal = try await Journal.open(scratch.options())
+        let id = try await journal.write { tx throws in
+            try tx.addDevice(name: "cuff", model: "m", bearer: "socket:/x", state: .provisioning, at: at(1)).id
+        }
+        @Sendable func battery(in tx: Transaction) throws(JournalError) -> Int? {
+            guard let device = try tx.device(id: id) else { return nil }
+            return device.batteryPercent
+        }
+        @Sendable func setBattery(_ percent: Int, in tx: Transaction) throws(JournalError) {
+            guard var device = try tx.device(id: id) else { return }
+            device.batteryPercent = percent
+            try tx.update(device)
+        }
+        try await journal.write { tx throws in
+            try setBattery(40, in: tx)
+            #expect(try battery(in: tx) == 40)
+            // What was opened is what is told while the row stands: the row's name is taken from it.
+            let opened = try #require(tx.store.cache.devices[id])
+            tx.store.cache.devices[id] = Store.OpenedRow(
+                sealed: opened.sealed, json: opened.json.setting("name", to: .string("opened before")))
+            #expect(try tx.device(id: id)?.name == "opened before")
+            tx.store.cache.devices[id] = opened
+        }
+        await #expect(throws: (any Error).self) {
+            try await journal.write { tx throws in
+                try setBattery(50, in: tx)
+                #expect(try battery(in: tx) == 50)
+                throw Undone()
+            }
+        }
+        #expect(try await journal.read { tx throws in try battery(in: tx) } == 40)
+        // Another row's bytes are refused under this number, as ever.
+        await #expect(throws: JournalError.self) {
+            try await journal.write { tx throws in
+                let other = try tx.addDevice(name: "other", model: "m", bearer: "socket:/y", state: .verified, at: at(1))
+                try tx.run("UPDATE device SET sealed = (SELECT sealed FROM device WHERE id = ?) WHERE id = ?", [other.id, id])
+                _ = try tx.device(id: id)
+            }
+        }
+        await journal.close()
+    }
+
     @Test("A transfer says when it began, when it ended and how")
     func transfers() async throws {
         let scratch = Scratch()

@@ -218,11 +218,11 @@ struct RetentionTests {
         }
         #expect(
             times(
-                entry(.frame, 1), entry(.disconnected, 2), entry(.found, 5), entry(.connecting, 10), entry(.connected, 14),
+                entry(.frame, 1), entry(.disconnected, 2), entry(.found, 5), entry(.connected, 10), entry(.encrypted, 14),
                 entry(.disconnected, 900), entry(.found, 950), entry(.connected, 1_000), entry(.frame, 1_250))
                 == [nil, nil, nil, 0, 4, 890, nil, 0, 250])
-        // An attempt that failed, and a restart in the middle of a link.
-        #expect(times(entry(.connecting, 10), entry(.connecting, 40), entry(.connected, 50)) == [0, 0, 10])
+        // A link whose end was not told, and a restart in the middle of one.
+        #expect(times(entry(.connected, 10), entry(.connected, 40), entry(.encrypted, 50)) == [0, 0, 10])
         #expect(
             times(entry(.connected, 10), entry(.found, 3, boot: "boot-2"), entry(.connected, 4, boot: "boot-2")) == [0, nil, 0])
         #expect(times() == [])

@@ -35,6 +35,20 @@ exposure() {
 }
 exposure "the unit" "$work/plain/vitalgate.service" 22
 
+# The drop-in for a capture of the radio adds one capability to the unit's and takes none away.
+mkdir -p "$work/capture/vitalgate.service.d"
+cp "$work/plain/vitalgate.service" "$work/capture/"
+cp systemd/vitalgate-capture.conf "$work/capture/vitalgate.service.d/capture.conf"
+said=$(systemd-analyze verify "$work/capture/vitalgate.service" 2>&1)
+if [[ $? -eq 0 && -z $said ]]; then ok "systemd-analyze verify has nothing to say of the drop-in"; else bad "systemd-analyze verify of the drop-in: $said"; fi
+# That it was read at all shows in what the two differ by.
+if systemd-analyze security --offline=yes --threshold=22 --no-pager "$work/capture/vitalgate.service" >/dev/null 2>&1; then
+    bad "the drop-in gives CAP_NET_RAW"
+else
+    ok "the drop-in gives CAP_NET_RAW"
+fi
+exposure "the unit with the drop-in for a capture" "$work/capture/vitalgate.service" 23
+
 # What the promise rests on, by name: these must not be edited away.
 for line in Type=notify WatchdogSec=60 Restart=always StartLimitIntervalSec=0 LimitCORE=0 MemorySwapMax=0 LoadCredentialEncrypted=vitalgate-key \
     CapabilityBoundingSet=CAP_NET_ADMIN AmbientCapabilities=CAP_NET_ADMIN; do

@@ -52,29 +52,31 @@ import Vitals
     func r9_lowOrder() {
         var storage = StoragePressure(limits: Self.limits, isBallastHeld: true)
         #expect(storage.observe(freeBytes: 1_000) == [])
-        #expect(storage.observe(freeBytes: 999) == [.purgeDelivered])
+        #expect(storage.observe(freeBytes: 999) == [.dropCapture])
         #expect(storage.condition == .storageLow)
+        #expect(storage.observe(freeBytes: 999) == [.purgeDelivered])
         #expect(storage.observe(freeBytes: 999) == [.dropLogs])
         #expect(storage.observe(freeBytes: 999) == [.dropAttemptDetail])
+        #expect(storage.observe(freeBytes: 999) == [.dropCapture])
         #expect(storage.observe(freeBytes: 999) == [.purgeDelivered])
         // Hysteresis: a quarter more than where it began.
         #expect(storage.observe(freeBytes: 1_249) == [.dropLogs])
         #expect(storage.observe(freeBytes: 1_250) == [])
         #expect(storage.condition == nil)
         // From the start again.
-        #expect(storage.observe(freeBytes: 500) == [.purgeDelivered])
+        #expect(storage.observe(freeBytes: 500) == [.dropCapture])
         #expect(!storage.isIntakeStopped)
     }
 
     @Test("R9 full: stops confirming and connecting, releases the ballast, and comes back by itself with the ballast restored")
     func r9_fullAndBack() {
         var storage = StoragePressure(limits: Self.limits, isBallastHeld: true)
-        #expect(storage.observe(freeBytes: 399) == [.stopConfirming, .stopConnecting, .releaseBallast, .purgeDelivered])
+        #expect(storage.observe(freeBytes: 399) == [.stopConfirming, .stopConnecting, .releaseBallast, .dropCapture])
         #expect(storage.isIntakeStopped)
         #expect(storage.condition == .storageFull)
         // The ballast's own bytes are no room.
-        #expect(storage.observe(freeBytes: 699) == [.dropLogs])
-        #expect(storage.observe(freeBytes: 799) == [.dropAttemptDetail])
+        #expect(storage.observe(freeBytes: 699) == [.purgeDelivered])
+        #expect(storage.observe(freeBytes: 799) == [.dropLogs])
         #expect(storage.observe(freeBytes: 800) == [.restoreBallast])
         #expect(storage.isIntakeStopped)
         #expect(storage.ballastRestored(true, freeBytes: 500) == [.resumeConfirming, .resumeConnecting])
@@ -88,8 +90,8 @@ import Vitals
     func r9_writeFailed() {
         var storage = StoragePressure(limits: Self.limits, isBallastHeld: true)
         #expect(
-            storage.writeFailedForSpace() == [.stopConfirming, .stopConnecting, .releaseBallast, .purgeDelivered])
-        #expect(storage.writeFailedForSpace() == [.dropLogs])
+            storage.writeFailedForSpace() == [.stopConfirming, .stopConnecting, .releaseBallast, .dropCapture])
+        #expect(storage.writeFailedForSpace() == [.purgeDelivered])
         #expect(storage.level == .full)
     }
 
@@ -98,7 +100,7 @@ import Vitals
         var storage = StoragePressure(limits: Self.limits, isBallastHeld: true)
         _ = storage.observe(freeBytes: 0)
         #expect(storage.observe(freeBytes: 10_000) == [.restoreBallast])
-        #expect(storage.ballastRestored(false, freeBytes: 9_000) == [.dropLogs])
+        #expect(storage.ballastRestored(false, freeBytes: 9_000) == [.purgeDelivered])
         #expect(storage.isIntakeStopped)
         #expect(storage.observe(freeBytes: 10_000) == [.restoreBallast])
         #expect(storage.ballastRestored(true, freeBytes: 9_000) == [.resumeConfirming, .resumeConnecting])

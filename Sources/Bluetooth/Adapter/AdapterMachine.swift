@@ -158,7 +158,7 @@ public struct AdapterMachine: Sendable {
             known[address]?.connection = nil
             known[address]?.session = nil
         }
-        if window != nil { perform(window?.cancel() ?? []) }
+        if window != nil { perform(window?.adapterLost() ?? []) }
         enqueue(.readControllerInfo(index), isVital: true)
         return taken()
     }
@@ -447,7 +447,7 @@ public struct AdapterMachine: Sendable {
         isDiscovering = false
         leaving.removeAll()
         for address in known.keys { known[address]?.isListed = false }
-        perform(window?.cancel() ?? [])
+        perform(window?.adapterLost() ?? [])
         actions.append(.report(.poweredOff))
     }
 
@@ -557,7 +557,7 @@ public struct AdapterMachine: Sendable {
             case .store(let identity, let keys): actions.append(.report(.pairing(.store(identity: identity, keys))))
             case .fail(let failure):
                 if let plan = window?.plan {
-                    if failure == .timedOut || failure == .cancelled, pairingSince != nil {
+                    if [.timedOut, .cancelled, .adapterLost].contains(failure), pairingSince != nil {
                         actions.append(.send(.cancelPair(index, plan.address)))
                     }
                     enqueue(.disconnect(index, plan.address))

@@ -47,6 +47,8 @@ public struct PairingWindow: Hashable, Sendable {
         /// The device agreed, and the kernel gave no key that is to be kept.
         case noKey
         case cancelled
+        /// The adapter lost its power, was reset or is gone.
+        case adapterLost
     }
 
     enum Effect: Hashable, Sendable {
@@ -119,6 +121,8 @@ public struct PairingWindow: Hashable, Sendable {
     /// The kernel's answer to Pair Device.
     mutating func answered(_ status: ManagementStatus) -> [Effect] {
         guard state != .closed, state != .paired else { return [] }
+        // So the kernel answers what it had not finished, before it tells that the power is off (`mgmt_power_off`, `mgmt_index_removed`).
+        if status == .notPowered || status == .invalidIndex { return fail(.adapterLost) }
         guard status == .success else { return fail(.refused(status)) }
         guard !keys.isEmpty else { return fail(.noKey) }
         state = .paired
@@ -141,6 +145,7 @@ public struct PairingWindow: Hashable, Sendable {
 
     mutating func timedOut() -> [Effect] { fail(.timedOut) }
     mutating func cancel() -> [Effect] { fail(.cancelled) }
+    mutating func adapterLost() -> [Effect] { fail(.adapterLost) }
 
     private mutating func ask(_ question: Question) -> [Effect] {
         state = .asking(question)

@@ -11,7 +11,7 @@ struct AdapterCommand: AsyncParsableCommand {
             The hub drives its adapter itself: bluetoothd confirms a device's readings before anybody has stored them, so the \
             two must not share one. `vitalgate doctor` says whether something is in the way.
             """,
-        subcommands: [Claim.self, Release.self, Reset.self])
+        subcommands: [Claim.self, Release.self, Reset.self, Capture.self])
 
     struct Claim: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
@@ -43,10 +43,21 @@ struct AdapterCommand: AsyncParsableCommand {
                 The running daemon lifts an rfkill block, switches the adapter off and on, takes its interface down and up and \
                 resets the dongle on USB, one after the other, until the adapter works; each step is bounded, all of it takes \
                 less than three minutes. Links end; devices keep what is not confirmed. The daemon does so by itself when it \
-                finds the adapter stuck.
+                finds the adapter stuck. Ends with 1 where the adapter does not work afterwards.
                 """)
         @OptionGroup var control: ControlOptions
-        func run() async throws { try await control.perform(.resetAdapter) }
+
+        func run() async throws {
+            try await Output.ending {
+                let answer = try await control.client().perform(.resetAdapter)
+                if control.json { Output.line(answer.text) } else { Output.story(answer) }
+                guard answer["works"]?.bool != true else { return }
+                throw OperationError(
+                    "The adapter does not work.", why: "None of the steps above got it going.",
+                    remedy: "See `vitalgate doctor`. If nothing is in its way, take the adapter out for ten seconds (a built-in "
+                        + "one: the hub's power) and run the command again; if it stays, replace the adapter.", exitCode: 1)
+            }
+        }
     }
 }
 

@@ -1,7 +1,10 @@
 import ArgumentParser
 import EventLoop
 import ExactJSON
+import Glibc
 import HubAPI
+import Synchronization
+import UnixSignals
 
 // What a technician does with the radio: each command begins a procedure of the daemon and shows its steps as they come.
 
@@ -78,9 +81,57 @@ struct ProcedureFollower {
     /// A scan's machine form is its devices alone.
     var isScan = false
 
+    /// How long the hub may take to hear that it was ended: it answers within milliseconds, or not at all.
+    private static let patience = Duration.seconds(3)
+
+    /// Between two looks at whether a question is still open.
+    private static let look = Duration.seconds(1)
+
     func follow(_ beginning: HubAPI.Operation) async throws {
+        let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm, .sighup)
         guard let id = try await client.perform(beginning)["id"]?.integer else { throw misunderstood }
-        // Who presses Ctrl-C does not want the window left open: the shell's signal ends this process, and the hub's own limits close it.
+        let interruption = Interruption()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                for await signal in signals {
+                    interruption.happen()
+                    await end(id, by: signal)
+                }
+            }
+            group.addTask {
+                do {
+                    try await tell(id)
+                } catch {
+                    // What the hub says of a procedure that was interrupted is what the signal did to it.
+                    guard interruption.hasHappened else { throw error }
+                }
+                // The other task ends the process.
+                while interruption.hasHappened { try await Task.sleep(for: Self.patience) }
+            }
+            try await group.next()
+            group.cancelAll()
+        }
+    }
+
+    /// Who presses Ctrl-C, or closes the terminal, does not want the radio looking on, and the window of a pairing open: the hub is told.
+    /// The process ends here and not by way of its tasks, one of which may wait for the hub. Nothing is buffered: ``Output`` writes at once.
+    private func end(_ id: Int, by signal: UnixSignal) async {
+        await withTaskGroup(of: Bool.self) { group in
+            group.addTask { (try? await client.perform(.cancelProcedure(id: id))) != nil }
+            group.addTask {
+                try? await Task.sleep(for: Self.patience)
+                return false
+            }
+            leave(isTold: await group.next() ?? false, signal)
+        }
+    }
+
+    private func leave(isTold: Bool, _ signal: UnixSignal) {
+        Output.error(.interrupted(isTold: isTold))
+        _exit(128 + signal.rawValue)
+    }
+
+    private func tell(_ id: Int) async throws {
         var after = 0
         while true {
             let progress = try await client.perform(.procedure(id: id, after: after))
@@ -90,7 +141,7 @@ struct ProcedureFollower {
                 if let error = progress["error"].flatMap({ OperationError(json: $0) }) { throw error }
                 return
             }
-            if progress["question"]?.object != nil { try await ask(id) }
+            if progress["question"]?.object != nil { try await ask(id, after) }
         }
     }
 
@@ -107,25 +158,90 @@ struct ProcedureFollower {
         }
     }
 
-    /// Reads one line from standard input, off the cooperative pool: it may take as long as a person does.
-    private func ask(_ id: Int) async throws {
-        let loop = try EventLoop.made("vg-input")
-        let line = await withCheckedContinuation { done in
-            loop.execute { done.resume(returning: readLine(strippingNewline: true)) }
+    private enum Reply {
+        case line(String?)
+        /// The question is not open any more: its time was over, or the adapter was lost.
+        case gone
+    }
+
+    /// Reads one line from standard input, for as long as the hub wants it.
+    private func ask(_ id: Int, _ after: Int) async throws {
+        let reply = try await withThrowingTaskGroup(of: Reply.self) { group in
+            group.addTask { .line(try await Keyboard.line()) }
+            group.addTask {
+                repeat { try await Task.sleep(for: Self.look) } while try await isOpen(id, after)
+                return .gone
+            }
+            defer { group.cancelAll() }
+            return try await group.next() ?? .gone
         }
-        loop.stop()
-        guard let line, !line.isEmpty else {
+        guard case .line(let text) = reply else { return }
+        guard let text, !text.isEmpty else {
             _ = try? await client.perform(.cancelProcedure(id: id))
             throw OperationError(
                 "The device was not paired.", why: "The hub asked for digits, and none were given.",
                 remedy: "Run the command on a terminal, or give --passkey or --pin.", exitCode: 64)
         }
-        _ = try await client.perform(.answerProcedure(id: id, text: line))
+        _ = try await client.perform(.answerProcedure(id: id, text: text))
+    }
+
+    private func isOpen(_ id: Int, _ after: Int) async throws -> Bool {
+        let progress = try await client.perform(.procedure(id: id, after: after))
+        return progress["done"]?.bool == false && progress["question"]?.object != nil
     }
 
     private var misunderstood: OperationError {
         OperationError(
             "The hub's answer was not understood.", why: "The command and the daemon may be of different releases.",
             remedy: "Restart the daemon after an update: systemctl restart vitalgate.", exitCode: 70)
+    }
+}
+
+private final class Interruption: Sendable {
+    private let happened = Mutex(false)
+    var hasHappened: Bool { happened.withLock { $0 } }
+    func happen() { happened.withLock { $0 = true } }
+}
+
+/// Standard input, a line at a time, off the cooperative pool: a line may take as long as a person does, and is given up when its task
+/// is cancelled.
+private enum Keyboard {
+    /// - Returns: `nil` at the end of the input.
+    static func line() async throws(OperationError) -> String? {
+        let interruption = Interruption()
+        let loop = try EventLoop.made("vg-input")
+        defer { loop.stop() }
+        return await withTaskCancellationHandler {
+            await withCheckedContinuation { done in loop.execute { done.resume(returning: read(until: interruption)) } }
+        } onCancel: {
+            interruption.happen()
+        }
+    }
+
+    private static func read(until interruption: Interruption) -> String? {
+        var bytes: [UInt8] = []
+        while !interruption.hasHappened {
+            var input = pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0)
+            guard poll(&input, 1, 200) > 0 else { continue }
+            var byte: UInt8 = 0
+            let count = Glibc.read(STDIN_FILENO, &byte, 1)
+            if count < 0, errno == EINTR || errno == EAGAIN { continue }
+            guard count == 1 else { return bytes.isEmpty ? nil : String(decoding: bytes, as: UTF8.self) }
+            if byte == UInt8(ascii: "\n") { return String(decoding: bytes, as: UTF8.self) }
+            bytes.append(byte)
+        }
+        return nil
+    }
+}
+
+extension OperationError {
+    /// - Parameter isTold: whether the hub heard of it.
+    fileprivate static func interrupted(isTold: Bool) -> OperationError {
+        OperationError(
+            "It was ended before its time.",
+            why: isTold
+                ? "A signal ended the command (Ctrl-C, for one), and the hub has ended what it began."
+                : "A signal ended the command (Ctrl-C, for one); the hub could not be told, and ends by its own limits.",
+            remedy: "Begin again when the device is at hand; `vitalgate devices list` shows what is paired.", exitCode: 130)
     }
 }

@@ -89,7 +89,7 @@ struct DevicesCommand: AsyncParsableCommand {
     struct Forget: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Forget a device and the key of its pairing. Its readings stay.",
-            discussion: "To use it again, pair it again, under another name.")
+            discussion: "To use it again, pair it again; its name is free.")
         @Argument(help: "The device's name.") var device: String
         @OptionGroup var control: ControlOptions
         func run() async throws { try await control.perform(.forgetDevice(name: device)) }

@@ -158,8 +158,8 @@ public struct Configuration: Hashable, Sendable {
         public enum Bearer: Hashable, Sendable {
             /// A `SOCK_SEQPACKET` Unix socket on which a simulated device listens.
             case socket(path: String)
-            /// A Bluetooth identity address, `AA:BB:CC:DD:EE:FF`.
-            case address(String)
+            /// A Bluetooth identity address.
+            case address(DeviceAddress)
         }
     }
 

@@ -273,12 +273,13 @@ struct ConfigurationReader {
 
     private func bearer(_ section: Section) -> Configuration.Device.Bearer? {
         let bearer = section.string("bearer", expected: "\"socket:/path\"")
-        let address = section.string("address", expected: "a Bluetooth address such as \"00:00:5e:00:53:01\"")
+        let example = "\"00:00:5E:00:53:01/public\""
+        let address = section.string("address", expected: "a Bluetooth address such as \(example)")
         switch (bearer, address) {
         case (nil, nil):
             section.reject(
                 "address", why: "it is missing",
-                remedy: "Add address = \"00:00:5e:00:53:01\", or bearer = \"socket:/path\" for a simulated device.")
+                remedy: "Add address = \(example), or bearer = \"socket:/path\" for a simulated device.")
             return nil
         case (_?, _?):
             section.reject("bearer", why: "address is given too", remedy: "Remove one of the two.")
@@ -291,10 +292,18 @@ struct ConfigurationReader {
             }
             return .socket(path: String(bearer.dropFirst(7)))
         case (nil, let address?):
-            guard let address = Self.address(address) else {
+            // The same six bytes are two devices in two kinds, so the kind is never guessed.
+            guard let address = DeviceAddress(address) else {
                 section.reject(
-                    "address", why: "no Bluetooth address",
-                    remedy: "Write six bytes as hex digits, such as \"00:00:5e:00:53:01\".")
+                    "address", why: "no Bluetooth address with its kind",
+                    remedy: "Write it as `vitalgate scan` shows it: six bytes as hex digits, then /public, /random or "
+                        + "/classic, such as \(example).")
+                return nil
+            }
+            guard address.isIdentity else {
+                section.reject(
+                    "address", why: "it is a private address, which the device changes",
+                    remedy: "Take the device out here, and pair it with `vitalgate pair`: the hub then learns its identity.")
                 return nil
             }
             return .address(address)

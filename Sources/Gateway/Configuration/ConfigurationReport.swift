@@ -103,7 +103,7 @@ extension Configuration.Device.Bearer: CustomStringConvertible {
     public var description: String {
         switch self {
         case .socket(let path): "socket:\(path)"
-        case .address(let address): address
+        case .address(let address): "bluetooth:\(address)"
         }
     }
 }

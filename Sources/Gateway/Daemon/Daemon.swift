@@ -44,6 +44,7 @@ public struct Daemon: Sendable {
         var services: [any Service] = [parts.courier, parts.roster, parts.log]
         if let radio = parts.radio { services.append(radio) }
         if let technician = parts.technician { services.append(technician) }
+        if let capture = parts.capture { services.append(capture) }
         services += [
             parts.clockWatch, parts.housekeeping,
             Watchdog(notifier: notifier, loops: parts.loops, journal: parts.journal, logger: logger), control,
@@ -72,6 +73,7 @@ struct DaemonParts {
     /// `nil` where the configuration says that the radio is off.
     let radio: RadioService?
     let technician: Technician?
+    let capture: CaptureService?
     let log: DeviceLog
     let operations: Operations
     let clockWatch: ClockWatch
@@ -116,16 +118,22 @@ struct DaemonParts {
             }
             let technician = Technician(
                 journal: journal, radio: adapters, desk: intake.desk, catalogue: catalogue, clock: clock, courier: courier,
-                hearing: hearing, logger: logger)
+                hearing: hearing, log: log, logger: logger)
             self.technician = technician
+            // Files of the machine, and the capture's: neither has a device waiting for it.
+            let files = try EventLoop.made("vg-adapter")
+            capture = CaptureService(
+                journal: journal, monitor: RadioMonitor(loop: radio), lowBytes: configuration.storage.lowMegabytes << 20,
+                alarm: alarm, clock: clock, files: files, logger: logger)
             self.radio = RadioService(
                 radio: adapters, journal: journal, intake: intake, catalogue: catalogue, gate: gate, technician: technician,
                 keeper: AdapterGuard(
                     radio: adapters, wanted: configuration.bluetooth.adapters, journal: journal, clock: clock,
-                    files: try EventLoop.made("vg-adapter"), logger: logger),
+                    files: files, logger: logger),
                 log: log, clock: clock, logger: logger)
         } else {
             self.technician = nil
+            capture = nil
             self.radio = nil
         }
         self.log = log
@@ -139,10 +147,11 @@ struct DaemonParts {
             clock: clock, journal: journal, desk: intake.desk, courier: courier,
             patience: .seconds(Int64(configuration.clock.unsynchronisedMinutes) * 60), logger: logger)
         housekeeping = Housekeeping(
-            journal: journal, storage: configuration.storage, gate: gate, alarm: alarm, clock: clock, logger: logger)
+            journal: journal, storage: configuration.storage, gate: gate, alarm: alarm, capture: capture, clock: clock,
+            logger: logger)
         operations = Operations(
             journal: journal, courier: courier, desk: intake.desk, roster: roster, radio: self.radio,
-            technician: self.technician, log: log, alarm: alarm, catalogue: catalogue, clock: clock, zone: zone)
+            technician: self.technician, capture: capture, log: log, alarm: alarm, catalogue: catalogue, clock: clock, zone: zone)
         loops = [radio] + receiverLoops
     }
 
@@ -209,9 +218,9 @@ struct DaemonParts {
                 } else {
                     try tx.clear(.noKeyProtection, subject: "hub")
                 }
+                // Also one that was returned: what a person gave back does not come again with each start.
                 for device in configuration.devices where try tx.device(named: device.name) == nil {
-                    _ = try tx.addDevice(
-                        name: device.name, model: device.model.id, bearer: device.bearer.text, state: .verified, at: now.wall)
+                    try tx.addDevice(device, at: now.wall)
                 }
             }
         } catch {
@@ -228,12 +237,16 @@ enum Fault: String {
     static var fromEnvironment: Fault? { getenv("VITALGATE_FAULT").flatMap { Fault(rawValue: String(cString: $0)) } }
 }
 
-extension Configuration.Device.Bearer {
-    var text: String {
-        switch self {
-        case .socket(let path): "socket:" + path
-        case .address(let address): address
+extension Transaction {
+    /// A device that the configuration names. One that is reached by radio is still to be paired, and to prove itself (R4).
+    func addDevice(_ device: Configuration.Device, at now: Instant) throws(JournalError) {
+        let state: DeviceRecord.State
+        switch device.bearer {
+        case .socket: state = .verified
+        case .address: state = .provisioning
         }
+        _ = try addDevice(
+            name: device.name, model: device.model.id, bearer: "\(device.bearer)", state: state, at: now)
     }
 }
 

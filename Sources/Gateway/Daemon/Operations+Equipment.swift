@@ -45,7 +45,10 @@ extension Operations {
                             "since": (record.held?.since ?? record.firstFailure).map { .string("\($0)") },
                         ])
                     }),
-                "conditions": .array(conditions.map(\.json)),
+                "conditions": .array(
+                    try conditions.map { condition throws(JournalError) in
+                        condition.json(device: try tx.device(of: condition)?.name)
+                    }),
             ])
         }
     }
@@ -149,7 +152,7 @@ extension Operations {
         }
         let now = clock.now().wall
         let added = try await journal.write { tx -> DeviceRecord? in
-            guard try tx.device(named: name) == nil else { return nil }
+            guard try tx.holder(of: name) == nil else { return nil }
             let device = try tx.addDevice(name: name, model: model, bearer: bearer, state: .verified, at: now)
             try tx.audit(at: now, actor: actor, action: "add-device", subject: device.conditionSubject, detail: model)
             return device
@@ -304,10 +307,25 @@ extension DeviceVerification {
 }
 
 extension Condition {
-    var json: JSON {
+    /// - Parameter device: the name of the device that it stands on.
+    func json(device: String?) -> JSON {
         .members([
-            "code": .string(code.rawValue), "subject": .string(subject), "since": .string("\(since)"), "reason": .string(reason),
-            "remedy": .string(code.remedy),
+            "code": .string(code.rawValue), "subject": .string(subject), "device": device.map { .string($0) },
+            "since": .string("\(since)"), "reason": .string(reason), "remedy": .string(remedy(device: device)),
         ])
+    }
+
+    /// What a person does about it, with the device's own name in the commands.
+    private func remedy(device: String?) -> String {
+        guard let device else { return code.remedy }
+        return code.remedy.replacing("NAME", with: device)
+    }
+}
+
+extension Transaction {
+    fileprivate func device(of condition: Condition) throws(JournalError) -> DeviceRecord? {
+        let scheme = "device/"
+        guard condition.subject.hasPrefix(scheme), let id = Int64(condition.subject.dropFirst(scheme.count)) else { return nil }
+        return try device(id: id)
     }
 }

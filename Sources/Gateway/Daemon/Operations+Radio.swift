@@ -14,4 +14,17 @@ extension Operations {
         }
         return .success(await radio.keeper.reset())
     }
+
+    /// What is asked of the capture of the radio.
+    func withCapture(
+        _ body: (CaptureService) async -> Result<JSON, OperationError>
+    ) async -> Result<JSON, OperationError> {
+        guard let capture else {
+            return .failure(
+                OperationError(
+                    "There is no capture of the radio.", why: "The daemon runs no radio.",
+                    remedy: "Set [bluetooth] enabled = true and see `vitalgate doctor`.", exitCode: 69))
+        }
+        return await body(capture)
+    }
 }

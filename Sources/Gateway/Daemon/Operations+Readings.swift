@@ -248,6 +248,7 @@ extension Operations {
                     "Nothing was wiped.", "The confirmation is missing.",
                     "Say `--confirm destroy-all-readings` if every reading on this hub shall be lost for ever."))
         }
+        await capture?.drop(why: "the hub was wiped")
         try await journal.wipe()
         return .success(["wiped": true])
     }

@@ -16,6 +16,7 @@ struct Operations: HubOperations {
     /// `nil` where the radio is off.
     let radio: RadioService?
     let technician: Technician?
+    let capture: CaptureService?
     let log: DeviceLog
     let alarm: SpaceAlarm
     let catalogue: DeviceCatalogue
@@ -78,6 +79,12 @@ struct Operations: HubOperations {
         case .answerProcedure(let id, let text): return await answerProcedure(id, text)
         case .cancelProcedure(let id): return await cancelProcedure(id)
         case .resetAdapter: return await resetAdapter()
+        case .startCapture(let minutes, let reason):
+            return await withCapture { await $0.start(minutes: minutes, reason: reason, by: actor) }
+        case .stopCapture: return await withCapture { await $0.stop(by: actor) }
+        case .capture: return await withCapture { .success(await $0.status()) }
+        case .readCapture(let from): return await withCapture { await $0.read(from: from, by: actor) }
+        case .deleteCapture: return await withCapture { await $0.delete(by: actor) }
         }
     }
 

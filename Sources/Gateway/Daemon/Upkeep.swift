@@ -150,6 +150,7 @@ struct Housekeeping: Service {
     let storage: Configuration.Storage
     let gate: IntakeGate
     let alarm: SpaceAlarm
+    let capture: CaptureService?
     let clock: any Clock
     let logger: Logger
 
@@ -225,6 +226,7 @@ struct Housekeeping: Service {
         _ action: StoragePressure.Action, _ pressure: inout StoragePressure, free: Int64, at now: ClockReading
     ) async throws(JournalError) -> [StoragePressure.Action] {
         switch action {
+        case .dropCapture: await capture?.drop(why: "the disk filled up")
         case .purgeDelivered: if now.isSynchronised { try await purge(at: now) }
         case .dropLogs:
             _ = try await journal.write { tx in try tx.dropDeviceLog(limit: 1_000) }

@@ -12,7 +12,12 @@ final class DeviceLog: Service {
     private let journal: Journal
     private let clock: any Vitals.Clock
     private let logger: Logger
-    private let waiting = Mutex<[DeviceLogEntry]>([])
+    private struct State {
+        var entries: [DeviceLogEntry] = []
+        /// Heard since their last link: they advertise many times a second.
+        var heard: Set<Int64> = []
+    }
+    private let waiting = Mutex(State())
     private let bell = Doorbell()
 
     /// Somebody who looks on sees an entry this late at most, and a power cut loses this much of a log, never of a reading.
@@ -30,9 +35,11 @@ final class DeviceLog: Service {
     func note(_ kind: DeviceLogEntry.Kind, _ device: Int64, _ detail: String? = nil) {
         let entry = DeviceLogEntry(device: device, kind: kind, at: clock.now(), detail: detail)
         let isFirst = waiting.withLock { waiting in
-            guard waiting.count < Self.most else { return false }
-            waiting.append(entry)
-            return waiting.count == 1
+            if kind == .connected { waiting.heard.remove(device) }
+            if kind == .found, !waiting.heard.insert(device).inserted { return false }
+            guard waiting.entries.count < Self.most else { return false }
+            waiting.entries.append(entry)
+            return waiting.entries.count == 1
         }
         if isFirst { bell.ring() }
     }
@@ -67,8 +74,8 @@ final class DeviceLog: Service {
 
     private func take() -> [DeviceLogEntry] {
         waiting.withLock { waiting in
-            let entries = Array(waiting.prefix(Self.batch))
-            waiting.removeFirst(entries.count)
+            let entries = Array(waiting.entries.prefix(Self.batch))
+            waiting.entries.removeFirst(entries.count)
             return entries
         }
     }

@@ -243,6 +243,11 @@ extension PairingWindow.Failure {
                 what, why: "The device paired without leaving a key: it would have to be paired at every connect.",
                 remedy: "\(model.pairing.instructions) Then try again.", exitCode: 1)
         case .cancelled: return .cancelled
+        case .adapterLost:
+            return OperationError(
+                what, why: "The Bluetooth adapter was lost in the middle of it: switched off, reset or pulled out.",
+                remedy: "See `vitalgate doctor`. When it finds the adapter well, begin again. \(model.pairing.instructions)",
+                exitCode: 69)
         }
     }
 }
@@ -263,6 +268,6 @@ extension OperationError {
         "There is no working Bluetooth adapter.", why: "The hub's radio is missing, off or in other hands.",
         remedy: "See `vitalgate doctor`, which says which of them.", exitCode: 69)
     static let cancelled = OperationError(
-        "It was cancelled.", why: "Somebody ended it, or the adapter was switched off.",
+        "It was cancelled.", why: "Somebody ended it.",
         remedy: "Begin again when the device is at hand.", exitCode: 1)
 }

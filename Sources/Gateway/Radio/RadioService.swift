@@ -156,6 +156,7 @@ final class RadioService: Service {
         case .unanswered(let opcode): logger.note(.error, "adapter does not answer", .reason("\(opcode)"))
         case .controllerError(let code): logger.note(.error, "controller error", .reason("hardware error \(code)"))
         case .found(let address, let rssi, let isConnectable, let data):
+            note(.found, address, rssi.map { "\($0) dBm" })
             await technician.hear(
                 .heard(
                     Advertiser(

@@ -41,6 +41,7 @@ actor Technician: Service {
     private let clock: any Vitals.Clock
     private let courier: Courier
     private let hearing: Hearing
+    private let log: DeviceLog
     private let logger: Logger
     private var state = State.idle
     private var lastID = 0
@@ -52,9 +53,10 @@ actor Technician: Service {
 
     init(
         journal: Journal, radio: Radio, desk: Desk, catalogue: DeviceCatalogue, clock: any Vitals.Clock, courier: Courier,
-        hearing: Hearing, logger: Logger
+        hearing: Hearing, log: DeviceLog, logger: Logger
     ) {
         self.hearing = hearing
+        self.log = log
         self.journal = journal
         self.radio = radio
         self.desk = desk
@@ -230,6 +232,7 @@ actor Technician: Service {
             result = .failure(OperationError(error))
         }
         if case .success(let device) = result {
+            log.note(.paired, device.id, keys.security.rawValue)
             change { $0.device = device }
             let bond = BondRecord(device: device.id, adapter: adapter, address: address, keys: keys, at: now.wall)
             await hear(.stored(result))
@@ -316,7 +319,7 @@ extension Transaction {
             device = known
         } else {
             let wished = if let name { name } else { try freeName(for: model) }
-            if let other = try self.device(named: wished) {
+            if let other = try holder(of: wished) {
                 return .failure(
                     OperationError(
                         "The device was not paired.", why: "There is another device named \"\(other.name)\".",
@@ -342,7 +345,7 @@ extension Transaction {
         let base = model.driver == .bloodPressure ? "cuff" : "oximeter"
         var name = base
         var number = 1
-        while try device(named: name) != nil {
+        while try holder(of: name) != nil {
             number += 1
             name = "\(base)-\(number)"
         }

@@ -9,6 +9,7 @@ enum FuzzTarget: String, CaseIterable {
     case numbers, measurements, control, records, formats, json, att, nonin, sdp
     case managementEvent = "management-event"
     case advertisingData = "advertising-data"
+    case hciMonitor = "hci-monitor"
 
     func run(_ input: [UInt8]) {
         switch self {
@@ -23,6 +24,7 @@ enum FuzzTarget: String, CaseIterable {
         case .managementEvent: Self.managementEvent(input)
         case .advertisingData: Self.advertisingData(input)
         case .nonin: Self.nonin(input)
+        case .hciMonitor: Self.hciMonitor(input)
         }
     }
 
@@ -173,6 +175,26 @@ enum FuzzTarget: String, CaseIterable {
         precondition(Set(data.services).count == data.services.count)
         precondition(data.manufacturerData.reduce(0) { $0 + $1.bytes.count } <= input.count)
         precondition(data.serviceData.reduce(0) { $0 + $1.bytes.count } <= input.count)
+    }
+
+    /// Datagrams of the monitor channel, each behind a byte of length, as one capture.
+    private static func hciMonitor(_ input: [UInt8]) {
+        var redaction = KeyRedaction()
+        var rest = input[...]
+        while let length = rest.popFirst() {
+            let datagram = Array(rest.prefix(Int(length)))
+            rest = rest.dropFirst(Int(length))
+            do throws(DecodeError) {
+                let record = try MonitorRecord(decoding: datagram)
+                precondition(record.bytes == datagram)
+                guard let kept = redaction.redact(record) else { continue }
+                precondition(kept.payload.count == record.payload.count)
+                precondition(zip(kept.payload, record.payload).allSatisfy { $0 == $1 || $0 == 0 })
+                precondition(BTSnoop.record(kept, microseconds: 0, drops: 0).count == 24 + kept.payload.count)
+            } catch {
+                precondition(error.bytes == datagram && error.offset <= datagram.count)
+            }
+        }
     }
 
     /// The first byte selects the format of a serial stream and where it is cut in two.

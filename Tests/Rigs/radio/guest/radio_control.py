@@ -119,6 +119,12 @@ class Radio:
             pass
         return found
 
+    def keys(self, name):
+        """kind -> bytes of the keys that a peripheral's stack keeps of its bonds."""
+        with open(os.path.join(self.logs, f"{name}.keys.json"), encoding="utf-8") as file:
+            bonds = [bond for bonds in json.load(file).values() for bond in bonds.values()]
+        return {kind: bytes.fromhex(one["value"]) for bond in bonds for kind, one in bond.items() if isinstance(one, dict)}
+
     def confirmed(self, name):
         """number -> hex of what the peripheral holds as confirmed."""
         return {one["number"]: one["hex"] for one in self.events(name, "confirmed")}

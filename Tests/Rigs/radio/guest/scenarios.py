@@ -3,6 +3,9 @@
 import collections
 import dataclasses
 import os
+import signal
+import struct
+import subprocess
 import threading
 import time
 
@@ -326,6 +329,94 @@ def wrong_key(world):
         prove(world, hub, "cuff-1")
         world.radio.wait_confirmed("cuff-1", 2, 90)
         compare(world, hub, ["cuff-1"])
+
+
+@scenario("capture", 300)
+def capture(world):
+    """A technician's capture of a pairing and a reading: sealed while the hub has it, read back by btmon once it was exported."""
+    with world.hub(receiver=False) as hub:
+        started(hub)
+        hub.ask("adapter", "capture", "start", "--reason", "rig", "--minutes", "5")
+        codes = [one["code"] for one in hub.conditions()]
+        world.check("while it runs a condition says so", "capture-running" in codes, codes)
+        provision(world, hub, "cuff-1")
+        take(world, hub, "cuff-1", 1)
+        ended = hub.ask("adapter", "capture", "stop")[0]
+        world.check("it ends when it is told to, and nothing of it is lost", ended["state"] == "kept" and ended["drops"] == 0, ended)
+        exported = os.path.join(hub.directory, "capture.btsnoop")
+        hub.ask("adapter", "capture", "export", exported)
+        with open(exported, "rb") as file:
+            plain = file.read()
+        with open(os.path.join(hub.state, "capture.sealed"), "rb") as file:
+            sealed = file.read()
+        frame = hub.frames("cuff-1")[-1]
+        world.check("the exported file holds the reading as it went over the radio", bytes.fromhex(frame) in plain, frame)
+        world.check("the hub's own file does not", bytes.fromhex(frame) not in sealed and len(sealed) > len(plain) // 2, f"{len(sealed)} of {len(plain)} bytes")
+        world.check("neither holds a key of the pairing", not keys_in(world, "cuff-1", plain + sealed), keys_in(world, "cuff-1", plain + sealed))
+        told = subprocess.run(["btmon", "-r", exported], capture_output=True, text=True, errors="replace", timeout=120, check=False)
+        indications = [part.split("\n< ")[0].split("\n> ")[0] for part in told.stdout.split("ATT: Handle Value Indication")[1:]]
+        world.check("btmon reads it to its end", told.returncode == 0 and not told.stderr.strip(), f"{told.returncode} {told.stderr[:200]}")
+        world.check("btmon shows the indication with the reading's bytes", any(frame in "".join(part.split()).lower() for part in indications),
+                    f"{len(indications)} indications in {len(told.stdout.splitlines())} lines: {indications[:1]}")
+        world.check("and its confirmation", "ATT: Handle Value Confirmation" in told.stdout)
+        hub.ask("adapter", "capture", "delete")
+        world.check("deleted, nothing of it is left", not os.path.exists(os.path.join(hub.state, "capture.sealed")))
+        world.check("and no condition", not [one for one in hub.conditions() if one["code"].startswith("capture")])
+        # As its unit starts it: without CAP_NET_RAW.
+        hub.stop_daemon()
+        hub.start_daemon(prefix=("setpriv", "--bounding-set", "-net_raw"))
+        code, _, error = hub.command("adapter", "capture", "start", "--reason", "rig", "--socket", hub.control)
+        world.check("without the drop-in it is refused, with the command that installs it", code == 77 and "vitalgate-capture.conf" in error, f"exit {code}: {error}")
+        take(world, hub, "cuff-1", 1)
+        compare(world, hub, ["cuff-1"])
+
+
+def keys_in(world, name, data):
+    """Names of those keys of a peripheral's bond that stand in the data, in either order of their bytes."""
+    keys = world.radio.keys(name)
+    if not keys:
+        raise rig.RigError(f"{name} has no keys to look for")
+    return [one for one, key in keys.items() if key in data or key[::-1] in data]
+
+
+@scenario("technician", 300)
+def technician(world):
+    """A technician's day: a scan that is ended, a device paired again under its old name, an adapter lost in the middle of a pairing."""
+    with world.hub(receiver=False) as hub:
+        started(hub)
+        scan = subprocess.Popen([rig.BINARY, "scan", "--seconds", "120", "--socket", hub.control], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        time.sleep(3)
+        scan.send_signal(signal.SIGINT)
+        error = scan.communicate(timeout=30)[1]
+        world.check("Ctrl-C ends a scan with 130", scan.returncode == 130, f"{scan.returncode}: {error}")
+        code, _, error = hub.command("scan", "--seconds", "1", "--socket", hub.control)
+        world.check("and the hub is free for the next one at once", code == 0, f"{code}: {error}")
+        made = provision(world, hub, "cuff-1", assign=False)
+        address = made["own"].split("/")[0]
+        for what, orders in (("forgotten by the hub and by itself", ("devices", "forget", "cuff-1")), ("forgotten by itself alone", None)):
+            if orders:
+                hub.ask(*orders)
+            world.radio.order("forget", name="cuff-1")
+            power_cycle(world, "cuff-1", 1)
+            code, steps, error = hub.pair(world.radio, address, "cuff-1")
+            world.check(f"a device that was {what} is paired again under its name", code == 0, f"exit {code}, {[one.get('step') for one in steps]}: {error}")
+            prove(world, hub, "cuff-1")
+        kinds = [one["kind"] for one in hub.log("cuff-1")]
+        wanted = {"found", "paired", "connected", "encrypted", "subscribed", "disconnected"}
+        world.check("its log has each step of it", wanted <= set(kinds), kinds)
+        world.check("it was found once before each link, not at each advertisement", kinds.count("found") <= kinds.count("connected") + 1, kinds)
+        world.radio.add("passkey-1", pairing="passkey")
+        found = hub.find("passkey-1")["address"].split("/")[0]
+
+        def block(step):
+            # In the moment in which the digits are asked for.
+            if step.get("step") in ("passkey-wanted",):
+                with open("/dev/rfkill", "wb", buffering=0) as switch:
+                    # struct rfkill_event: index, type bluetooth, all of that type, soft block (linux/rfkill.h).
+                    switch.write(struct.pack("IBBBB", 0, 2, 3, 1, 0))
+
+        code, steps, error = hub.steps(["pair", found, "--name", "passkey-1"], 60, block)
+        world.check("a pairing that loses its adapter says so", code == 69 and "adapter was lost" in error, f"exit {code}, {[one.get('step') for one in steps]}: {error}")
 
 
 @scenario("leaves-after-1s", 420)
