@@ -124,7 +124,7 @@ struct SimulateCommand: AsyncParsableCommand {
         func run() async throws {
             try await Output.ending {
                 var options = FUTSimulator.Options(port: port, ledgerPath: ledger)
-                if let settings { try Self.read(settings, "settings") { try options.settings.change($0) } }
+                if let settings { try Self.read(settings, "settings file") { try options.settings.change($0) } }
                 if let approve { options.settings.approves = approve }
                 options.settings.redirects += redirect
                 if let faults { try Self.read(faults, "fault script") { options.faults = try FUTFaultPlan($0) } }
