@@ -75,7 +75,8 @@ let package = Package(
         room(
             "Gateway",
             [
-                "Vitals", "ExactJSON", "Protocols", "Catalogue", "Steward", "FHIR", "HTTPMessage", "Trust", "Devices", "Destinations",
+                "Vitals", "ExactJSON", "Protocols", "Catalogue", "Steward", "FHIR", "HTTPMessage", "Trust", "Devices",
+                "Destinations",
                 "EventLoop", "HTTP", "Bluetooth", "Journal", "Intake", "Courier", "Simulator", "HubAPI",
                 "CSystemd", "CLinux", crypto, logging, lifecycle, arguments,
             ]),
@@ -111,7 +112,8 @@ let package = Package(
         tests(
             "CourierTests",
             [
-                "Courier", "Journal", "Steward", "Simulator", "Destinations", "Trust", "HTTP", "HTTPMessage", "Vitals", "ExactJSON",
+                "Courier", "Journal", "Steward", "Simulator", "Destinations", "Trust", "HTTP", "HTTPMessage", "Vitals",
+                "ExactJSON",
                 "EventLoop", "CLinux",
             ]),
         tests(

@@ -42,7 +42,8 @@ actor ChannelWorker {
     private static let journalPause = Duration.seconds(5)
 
     init(
-        channel: String, receiver: Receiver, desk: any ChannelDesk, journal: Journal, clock: any Clock, bell: Doorbell, isHeld: Bool,
+        channel: String, receiver: Receiver, desk: any ChannelDesk, journal: Journal, clock: any Clock, bell: Doorbell,
+        isHeld: Bool,
         report: @escaping @Sendable (CourierEvent) -> Void
     ) {
         self.channel = channel
@@ -154,6 +155,7 @@ actor ChannelWorker {
         case .nothing(let events): events.forEach(report)
         case .waits: waiting.insert(act)
         case .ready(let prepared):
+            prepared.events.forEach(report)
             let exchange = await send(prepared.draft.request, target: prepared.target)
             do throws(JournalError) {
                 try await conclude(prepared, exchange)

@@ -87,7 +87,8 @@ public final class Courier: Service {
                     for (channel, receiver, patient, isHeld) in found {
                         let bell = Doorbell()
                         let worker = ChannelWorker(
-                            channel: channel, receiver: receiver, desk: receiver.desks.desk(for: patient), journal: journal, clock: clock, bell: bell, isHeld: isHeld,
+                            channel: channel, receiver: receiver, desk: receiver.desks.desk(for: patient), journal: journal,
+                            clock: clock, bell: bell, isHeld: isHeld,
                             report: report)
                         bells.withLock { $0[channel] = bell }
                         workers.withLock { $0[channel] = worker }

@@ -15,6 +15,8 @@ struct Prepared: Sendable {
     var target: String
     var attempt: Int64
     var started: ClockReading
+    /// What was decided about the act's other items on the way.
+    var events: [CourierEvent] = []
 }
 
 /// What came of looking at an act that is due.
@@ -54,7 +56,8 @@ extension Transaction {
         guard !due.isEmpty else { return .nothing(events) }
         if let patient = act.patient, receiver.channel(for: patient) != channel {
             // Bound to somebody else since: their channel is not this one (R4).
-            return .nothing(events + (try quarantine(due, MappingError(.patientID, "The act is another patient's."), receiver, now)))
+            return .nothing(
+                events + (try quarantine(due, MappingError(.patientID, "The act is another patient's."), receiver, now)))
         }
         var target = due.first?.target ?? ""
         switch kind {
@@ -76,7 +79,9 @@ extension Transaction {
             let attempt = try beginAttempt(dispatch: record.id, receiver: receiver.name, at: now)
             return .ready(
                 Prepared(
-                    act: act, items: due, dispatch: record.id, draft: record.draft, target: target, attempt: attempt, started: now))
+                    act: act, items: due, dispatch: record.id, draft: record.draft, target: target, attempt: attempt,
+                    started: now,
+                    events: events))
         case .failure(let error): return .nothing(events + (try quarantine(due, error, receiver, now)))
         }
     }
@@ -120,7 +125,9 @@ extension Transaction {
             case .quarantine(let code):
                 try setItem(item.id, state: .quarantined, reason: code)
                 try raise(
-                    Condition(.quarantine, subject: receiver.name, since: now.wall, reason: "The receiver refused a reading (\(code))."))
+                    Condition(
+                        .quarantine, subject: receiver.name, since: now.wall, reason: "The receiver refused a reading (\(code)).")
+                )
                 events.append(.quarantined(subjects: [item.readingSubject], receiver: receiver.name, code: code))
             case .send, nil: continue
             }
@@ -163,7 +170,8 @@ extension Transaction {
             },
             claimedIdentifier: try !claimsDeviceTime(act, receiver: receiver.name))
         let context = DispatchContext(
-            patientID: act.patient.rawValue, gateway: receiver.gateway, target: due.first.flatMap { try? JSON(parsing: $0.target) })
+            patientID: act.patient.rawValue, gateway: receiver.gateway,
+            target: due.first.flatMap { try? JSON(parsing: $0.target) })
         return Result { () throws(MappingError) in
             switch kind {
             case .observation: try receiver.destination.dispatch(of: [dispatchAct], context: context)

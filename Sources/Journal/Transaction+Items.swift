@@ -221,7 +221,8 @@ extension Transaction {
 
     /// Items of a channel that its receiver did not ask for, in the order of their ids.
     /// - Parameter id: the last one of the page before.
-    public func heldItems(channel: String, receiver: String, after id: Int64 = 0, limit: Int) throws(JournalError) -> [ItemRecord] {
+    public func heldItems(channel: String, receiver: String, after id: Int64 = 0, limit: Int) throws(JournalError) -> [ItemRecord]
+    {
         guard let channelID = try knownNameID(.channel, channel), let receiverID = try knownNameID(.receiver, receiver) else {
             return []
         }

@@ -51,6 +51,11 @@ public enum ItemState: String, Hashable, Sendable, CaseIterable {
     case withdrawn
 }
 
+extension ItemState {
+    /// The receiver was never told: what is decided about the act may still change.
+    public var isUntold: Bool { self == .waiting || self == .held }
+}
+
 extension ActState {
     /// The state's name in schema, command line and JSON.
     public var name: String {

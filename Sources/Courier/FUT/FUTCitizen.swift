@@ -192,7 +192,8 @@ public final class FUTCitizen: ChannelDesk {
         }
         guard isDue else { return }
         planning.withLock { $0.equipmentAsked = now.monotonic }
-        guard case .resource(let statements) = await answer(to: FUTEquipment.usesRequest(patient: reference, settings: fut)) else {
+        guard case .resource(let statements) = await answer(to: FUTEquipment.usesRequest(patient: reference, settings: fut))
+        else {
             return
         }
         let uses = FUTEquipment.uses(in: statements).filter { $0.patient == reference }
@@ -236,8 +237,10 @@ public final class FUTCitizen: ChannelDesk {
         for item in items {
             // Roles of the reading that other items of it carry already: on their way, or there.
             let taken = Set(
-                placed.filter { $0.item.readingSubject == item.readingSubject && $0.item.id != item.id && $0.item.state != .waiting }
-                    .compactMap { FUTTarget(text: $0.item.target)?.role(of: item.readingSubject) })
+                placed.filter {
+                    $0.item.readingSubject == item.readingSubject && $0.item.id != item.id && $0.item.state != .waiting
+                }
+                .compactMap { FUTTarget(text: $0.item.target)?.role(of: item.readingSubject) })
             let places = targets.filter { target in target.role(of: item.readingSubject).map { !taken.contains($0) } ?? false }
             if places.isEmpty {
                 let reason = decisions.first { $0.reading == item.readingSubject }?.order.heldReason
@@ -333,4 +336,26 @@ extension FUTTarget {
 
     /// As what the reading is sent.
     func role(of reading: SubjectID) -> FUTCode.Role? { orders.first { $0.reading == reading }?.role }
+}
+
+extension FUTCitizen {
+    /// Where the sign-in stands, for people.
+    public struct Standing: Hashable, Sendable {
+        /// `signed-in` or `sign-in-needed`.
+        public var state: String
+        public var reason: String?
+        /// When it ends if nobody does anything, as far as is known.
+        public var ends: Instant?
+    }
+
+    public func standing() async throws(JournalError) -> Standing {
+        switch try await keeper.standing() {
+        case .signedIn(let lapses, _): Standing(state: "signed-in", reason: nil, ends: lapses)
+        case .signInNeeded(let verdict):
+            Standing(state: Condition.Code.signInNeeded.rawValue, reason: FUTReceiver.Unavailable(verdict).reason, ends: nil)
+        }
+    }
+
+    /// Forgets the tokens: nothing of this citizen's leaves any more.
+    public func signOut() async throws(JournalError) { try await keeper.signOut() }
 }

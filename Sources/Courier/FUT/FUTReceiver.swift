@@ -81,7 +81,8 @@ public final class FUTReceiver: ChannelDesks {
             case .answered(let response):
                 guard response.status == 200 else {
                     return .failure(
-                        .init(.retry(kind: "http-\(response.status)", reason: "The sign-in server does not tell what it offers.")))
+                        .init(.retry(kind: "http-\(response.status)", reason: "The sign-in server does not tell what it offers."))
+                    )
                 }
                 let server = try AuthorizationServer(parsing: response.body, issuer: settings.issuer)
                 known.withLock { $0 = server }

@@ -200,7 +200,9 @@ actor FUTSessionKeeper {
             case .contextRefused(let context, let refusal):
                 guard context == wanted else { continue }
                 answer = .failure(
-                    .init(.holdChannel(.receiverHeld, reason: "The sign-in server gives no token for this treatment (\(refusal)).")))
+                    .init(
+                        .holdChannel(.receiverHeld, reason: "The sign-in server gives no token for this treatment (\(refusal))."))
+                )
             case .clientRefused(let code):
                 answer = .failure(
                     .init(.holdChannel(.receiverHeld, reason: "The sign-in server does not take this client (\(code)).")))
