@@ -17,7 +17,8 @@ extension ConfigurationReader {
             present(section, "ca_file", authority)
             pem(section, "ca_file", authority, "CERTIFICATE")
         }
-        if let base, base.scheme == "https", authority == nil {
+        // FUT's realm and services need not have one authority, and it stands on the public ones.
+        if kind != .fut, let base, base.scheme == "https", authority == nil {
             section.warn(
                 "ca_file", why: "any of the system's authorities may vouch for the receiver",
                 remedy: "Name the one authority that issues the receiver's certificate, if there is one.")
