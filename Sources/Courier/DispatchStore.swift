@@ -126,7 +126,8 @@ extension Transaction {
                 try setItem(item.id, state: .quarantined, reason: code)
                 try raise(
                     Condition(
-                        .quarantine, subject: receiver.name, since: now.wall, reason: "The receiver refused a reading (\(code)).")
+                        .quarantine, subject: receiver.name, since: now.wall,
+                        reason: "It cannot be decided where at the receiver a reading goes (\(code)).")
                 )
                 events.append(.quarantined(subjects: [item.readingSubject], receiver: receiver.name, code: code))
             case .send, nil: continue

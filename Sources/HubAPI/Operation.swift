@@ -41,6 +41,8 @@ public enum Operation: Hashable, Sendable {
     case signOut(receiver: String, patient: String)
     /// What a receiver's plan asks of a patient, and when.
     case plan(receiver: String, patient: String)
+    /// How the patient's devices here and in the receiver's records differ.
+    case equipment(receiver: String, patient: String)
     /// Begins a look around: for devices that fit an entry of the catalogue, or for all that advertise. The three that begin something answer with its number; it is followed by ``procedure(id:after:)``.
     case beginScan(seconds: Int, all: Bool)
     case beginPairing(Pairing)

@@ -37,6 +37,7 @@ extension Operation {
         case .answerSignIn: "answer-sign-in"
         case .signOut: "sign-out"
         case .plan: "plan"
+        case .equipment: "equipment"
         case .beginScan: "begin-scan"
         case .beginPairing: "begin-pairing"
         case .beginVerification: "begin-verification"
@@ -98,7 +99,7 @@ extension Operation {
             .members(["receiver": .string(receiver), "patient": .string(patient), "way": way.map { .string($0) }])
         case .answerSignIn(let id, let address, let host):
             .members(["id": .integer(id), "address": .string(address), "host": host.map { .string($0) }])
-        case .signOut(let receiver, let patient), .plan(let receiver, let patient):
+        case .signOut(let receiver, let patient), .plan(let receiver, let patient), .equipment(let receiver, let patient):
             ["receiver": .string(receiver), "patient": .string(patient)]
         }
     }
@@ -177,6 +178,8 @@ extension Operation {
                 host: try parameters.optionalText("host"))
         case "sign-out":
             self = .signOut(receiver: try parameters.text("receiver"), patient: try parameters.text("patient"))
+        case "equipment":
+            self = .equipment(receiver: try parameters.text("receiver"), patient: try parameters.text("patient"))
         case "plan": self = .plan(receiver: try parameters.text("receiver"), patient: try parameters.text("patient"))
         default:
             throw OperationError(

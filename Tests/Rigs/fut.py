@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""FUT from end to end with processes: the Danish demo, then a hub that is killed (SIGKILL) again and again while two citizens' tokens
+"""FUT from end to end with processes: the Danish demo, the ways of signing in, then a hub that is killed (SIGKILL) again and again while two citizens' tokens
 are renewed.
 
     fut.py [--kills N] [--seed N]
@@ -196,6 +196,70 @@ def demo(out, directory):
     out.note(json.dumps(summary))
 
 
+def ways(out, directory):
+    """The two ways with a browser, through the command as a person uses it; the browser is urllib."""
+    with rig.Rig(directory) as world:
+        fut = FUT(directory, True)
+        try:
+            redirect = f"http://127.0.0.1:{rig.free_port()}/callback"
+            world.extra = configuration(fut, directory).replace('client = "vitalgate"', f'client = "vitalgate"\nredirect = "{redirect}"')
+            world.configure()
+            world.start_daemon()
+            fut.control("settings", {"approves": "anna"})
+
+            def begin(way):
+                return subprocess.Popen(
+                    [rig.BINARY, "sign-in", "begin", "fut", "--patient", "1001", "--way", way, "--socket", world.control, "--json"],
+                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+            command = begin("loopback")
+            address = json.loads(command.stdout.readline())["address"]
+            # Somebody else's page reaches the listener first, with a state of its own.
+            for attack in (redirect + "?state=forged&code=stolen", redirect.replace("/callback", "/favicon.ico")):
+                rig.wait_for("the listener", lambda attack=attack: attempt(lambda: page(attack)), 10)
+            shown = page(address)
+            out.check("loopback: a forged return is passed over, the browser's own signs in",
+                      "You are signed in" in shown and command.wait(20) == 0, shown)
+            signed = [row["state"] for row in world.operation("sign-ins")]
+            out.check("loopback: the citizen is signed in", signed == ["signed-in"], signed)
+            world.operation("sign-out", receiver="fut", patient="1001")
+            out.check("sign-out: the citizen has to sign in", needed(world) == ["1001"], needed(world))
+
+            command = begin("paste")
+            address = json.loads(command.stdout.readline())["address"]
+            request = urllib.request.build_opener(Stay).open(address, timeout=10)
+            said, error = command.communicate(request.headers["location"] + "\n", timeout=20)
+            out.check("paste: the copied address signs in", command.returncode == 0 and "signed-in" in said, said + error)
+
+            fut.control("settings", {"approves": "bent"})
+            command = begin("paste")
+            address = json.loads(command.stdout.readline())["address"]
+            request = urllib.request.build_opener(Stay).open(address, timeout=10)
+            said, error = command.communicate(request.headers["location"] + "\n", timeout=20)
+            out.check("the spouse on this patient's page is refused in three lines",
+                      command.returncode == 75 and "somebody else than this patient" in error and len(error.strip().splitlines()) == 3, error)
+            out.check("and the citizen stays signed in", needed(world) == [], needed(world))
+            with open(world.daemon.output, encoding="utf-8") as log:
+                text = log.read()
+            found = [mark for mark in ("eyJ", "Patient/", "code=", "state=") if mark in text]
+            out.check("R8: no token, code or patient in the log", not found, found)
+            world.stop_daemon()
+        finally:
+            fut.process.end(signal.SIGKILL)
+
+
+class Stay(urllib.request.HTTPRedirectHandler):
+    """A browser that shows where it was sent to."""
+
+    def http_error_302(self, request, file, code, message, headers):
+        return file
+
+
+def page(address):
+    with urllib.request.urlopen(address, timeout=10) as answer:
+        return answer.read().decode()
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--kills", type=int, default=12)
@@ -206,6 +270,8 @@ def main():
     try:
         with tempfile.TemporaryDirectory(prefix="fut-") as directory:
             demo(out, directory)
+        with tempfile.TemporaryDirectory(prefix="fut-") as directory:
+            ways(out, directory)
         with tempfile.TemporaryDirectory(prefix="fut-") as directory:
             kills(out, directory, True, arguments.kills, dice)
         with tempfile.TemporaryDirectory(prefix="fut-") as directory:

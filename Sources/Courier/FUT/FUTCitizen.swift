@@ -150,10 +150,9 @@ public final class FUTCitizen: ChannelDesk {
 
     private func keep(_ plan: FUTPlan, asked: ClockReading) async throws(JournalError) {
         let (channel, name) = (channel, receiver.settings.name)
-        let (outdated, before) = planning.withLock { planning in
+        let (outdated, isNews) = planning.withLock { planning in
             let old = planning.numbers.filter { $0.plan.isContained(in: plan) || plan.fetched - $0.plan.fetched > Self.keeps }
-            let before = planning.numbers.last { $0.plan.window == plan.window } ?? planning.numbers.last
-            return (old.map(\.id), before?.plan.demand)
+            return (old.map(\.id), planning.history?.isNews(plan) ?? true)
         }
         let json = plan.json
         let number = try await receiver.journal.write { tx in
@@ -168,7 +167,7 @@ public final class FUTCitizen: ChannelDesk {
             planning.looks.append(.init(window: plan.window, at: asked.monotonic))
         }
         // What nobody had asked for may be asked for now: it is offered again, and judged by the time of its measurement.
-        if before != plan.demand { try await offerAgain(channel, name) }
+        if isNews { try await offerAgain(channel, name) }
     }
 
     private func offerAgain(_ channel: String, _ name: String) async throws(JournalError) {
@@ -243,12 +242,22 @@ public final class FUTCitizen: ChannelDesk {
                 .compactMap { FUTTarget(text: $0.item.target)?.role(of: item.readingSubject) })
             let places = targets.filter { target in target.role(of: item.readingSubject).map { !taken.contains($0) } ?? false }
             if places.isEmpty {
-                let reason = decisions.first { $0.reading == item.readingSubject }?.order.heldReason
-                routes.append(Route(item.id, .hold(reason: reason ?? "no-request")))
+                let order = decisions.first { $0.reading == item.readingSubject }?.order
+                routes.append(Route(item.id, Self.unplaced(order ?? .notOrdered(.noRequest))))
             }
             for place in places { routes.append(Route(item.id, decision(on: place.json.text, for: item))) }
         }
         return routes
+    }
+
+    /// What nobody ordered stays here quietly. What may have been ordered by a version that this hub never saw is a person's: no plan that
+    /// comes later will tell.
+    private static func unplaced(_ order: FUTOrder) -> Route.Decision {
+        let reason = order.heldReason ?? FUTOrder.NotOrdered.noRequest.rawValue
+        switch order {
+        case .notOrdered(.unknownVersion), .notOrdered(.planUnknown): return .quarantine(code: reason)
+        default: return .hold(reason: reason)
+        }
     }
 
     /// A place that the receiver refused as outdated, and that is still the place by its newest plan, is a contradiction for a person.
@@ -267,7 +276,7 @@ public final class FUTCitizen: ChannelDesk {
         return planning.withLock { $0.history?.latest(covering: from)?.schedule(from: from, to: to) ?? [] }
     }
 
-    /// How the hub's devices and the receiver's record of them differ; `nil` where it was not read in this run.
+    /// How the hub's devices and the receiver's record of the citizen's differ; `nil` where it was not read in this run.
     public func differences(of devices: [DeviceIdentity], at now: Instant) -> [FUTEquipment.Difference]? {
         planning.withLock { $0.equipment }?.compare(hub: devices, at: now)
     }

@@ -191,7 +191,10 @@ actor FUTSessionKeeper {
             switch queue.removeFirst() {
             case .persist(let record): queue += await persist(record)
             case .send(let request, let exchange):
-                let outcome = await receiver.client.send(request)
+                // A task of its own, which no end of ours breaks off: the realm may have used the token up, and its answer is the only
+                // one that brings the next.
+                let client = receiver.client
+                let outcome = await Task { await client.send(request) }.value
                 let now = receiver.clock.now().wall
                 queue += decide { $0.receive(outcome, of: exchange, at: now) }
             case .use(let token):

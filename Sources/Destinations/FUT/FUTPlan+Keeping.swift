@@ -33,18 +33,24 @@ extension FUTPlan {
         return hasAllRequests
             && items.allSatisfy { item in later.items.contains { $0.isSamePlace(as: item) } }
     }
+}
 
-    /// What is asked for, and by what a reading that was not may be asked for after all: another version, another state, or a place
-    /// that an invalidated measurement left.
-    public struct Demand: Hashable, Sendable {
-        fileprivate var requests: Set<[String]>
-        fileprivate var invalidated: Int
-    }
-
-    public var demand: Demand {
-        Demand(
-            requests: Set(requests.map { [FUTReference.tail($0.reference) ?? "", $0.version, $0.isActive ? "active" : "-"] }),
-            invalidated: items.reduce(0) { $0 + ($1.totalInvalidated ?? 0) })
+extension FUTPlanHistory {
+    /// Whether a plan says something by which a reading that nobody asked for may be asked for after all: a version or a state of a
+    /// request that no plan showed before, or a place that an invalidated measurement left. What a plan does not show is no news: it
+    /// may lie outside its window.
+    public func isNews(_ plan: FUTPlan) -> Bool {
+        let hasNewRequest = plan.requests.contains { request in
+            let tail = FUTReference.tail(request.reference)
+            let known = plans.lazy.reversed().compactMap { earlier in
+                earlier.requests.first { FUTReference.tail($0.reference) == tail && $0.version == request.version }
+            }.first
+            return known.map { $0.isActive != request.isActive || $0.activePeriods != request.activePeriods } ?? true
+        }
+        if hasNewRequest { return true }
+        guard let earlier = plans.last(where: { $0.window == plan.window }) else { return false }
+        func invalidated(_ plan: FUTPlan) -> Int { plan.items.reduce(0) { $0 + ($1.totalInvalidated ?? 0) } }
+        return invalidated(earlier) != invalidated(plan)
     }
 }
 

@@ -123,3 +123,22 @@ struct PlanCommand: AsyncParsableCommand {
             ])
     }
 }
+
+struct EquipmentCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "equipment",
+        abstract:
+            "How a patient's devices here and in a receiver's records differ: there alone, here alone, another serial number.",
+        discussion:
+            "Of what differs nothing is withheld: a reading of a device that the receiver does not know goes out without it.")
+    @Argument(help: "The receiver's configured name.") var receiver: String
+    @Option(help: "The patient's opaque id.") var patient: String
+    @OptionGroup var control: ControlOptions
+    func run() async throws {
+        try await control.perform(
+            .equipment(receiver: receiver, patient: patient),
+            columns: [
+                ("DIFFERENCE", "difference"), ("DEVICE", "device"), ("SERIAL", "serialNumber"), ("THERE", "reference"),
+            ])
+    }
+}

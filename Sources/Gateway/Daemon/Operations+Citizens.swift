@@ -109,6 +109,43 @@ extension Operations {
                 }))
     }
 
+    /// What is assigned to the patient here, held against what the receiver's logistics recorded.
+    func equipment(_ name: String, _ patient: String) async throws(JournalError) -> Result<JSON, OperationError> {
+        let what = "The equipment was not compared."
+        guard let (receiver, _) = citizens.receivers.first(where: { $0.receiver.settings.name == name }) else {
+            return .failure(noCitizens(what, name))
+        }
+        let alias = PatientAlias(rawValue: patient)
+        let now = clock.now().wall
+        let here = try await journal.read { tx -> [DeviceRecord] in
+            try tx.devices().filter { device in
+                try tx.assignments(device: device.id).contains { $0.patient == alias && $0.until.map { now < $0 } ?? true }
+            }
+        }
+        guard let differences = receiver.citizen(alias).differences(of: here.map(\.identity), at: now) else {
+            return .failure(
+                OperationError(
+                    what, why: "The receiver's record of it was not read since the daemon's start.",
+                    remedy: "Look whether the citizen is signed in (`vitalgate sign-in list`), and try again in a minute.",
+                    exitCode: 75))
+        }
+        return .success(
+            .array(
+                differences.map { difference in
+                    let (kind, identity, reference): (String, DeviceIdentity?, String?) =
+                        switch difference {
+                        case .onlyThere(let reference): ("only-there", nil, reference)
+                        case .onlyHere(let identity): ("only-here", identity, nil)
+                        case .otherSerial(let identity, let reference): ("other-serial", identity, reference)
+                        }
+                    let device = identity.flatMap { identity in here.first { $0.identity == identity } }
+                    return .members([
+                        "difference": .string(kind), "device": device.map { .string($0.name) },
+                        "serialNumber": identity?.serialNumber.map { .string($0) }, "reference": reference.map { .string($0) },
+                    ])
+                }))
+    }
+
     private func noCitizens(_ what: String, _ name: String) -> OperationError {
         let names = citizens.receivers.map(\.receiver.settings.name).joined(separator: ", ")
         return refusal(

@@ -85,6 +85,7 @@ struct Operations: HubOperations {
         case .answerSignIn(let id, let address, let host): return await answerSignIn(id, address, host)
         case .signOut(let receiver, let patient): return try await signOut(receiver, patient, actor)
         case .plan(let receiver, let patient): return try await plan(receiver, patient)
+        case .equipment(let receiver, let patient): return try await equipment(receiver, patient)
         }
     }
 

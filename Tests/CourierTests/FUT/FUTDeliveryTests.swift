@@ -105,6 +105,39 @@ import Vitals
         }
     }
 
+    @Test("what a version that the hub never saw may have ordered is a person's, and what came before the plan is not guessed")
+    func unknownVersion() async throws {
+        try await FUTScene.with { scene in
+            try await scene.signInBoth()
+            // Changed by staff after the measurement: the plan that can be fetched shows version 2 alone.
+            let act = try await scene.pressure(Scene.bent, ago: .seconds(600))
+            try await scene.state.change(
+                ["citizen": "bent", "episodes": [["id": "2002", "requests": [["id": "3011", "activity": "Blodtryk"]]]]])
+            try await scene.running { courier in
+                try await scene.expect(act, ["quarantined unknown-version", "held no-request"], courier)
+            }
+            #expect(try await scene.conditions().map(\.code) == [.quarantine])
+            #expect(await scene.state.observations().isEmpty)
+        }
+    }
+
+    @Test("R6 a backlog of days goes out in the order of its times, with a plan of each time")
+    func r6_backlog() async throws {
+        try await FUTScene.with { scene in
+            try await scene.signInBoth()
+            var acts: [Int64] = []
+            for days in [20, 9, 3, 1] {
+                acts.append(try await scene.pressure(Scene.bent, ago: .seconds(days * 86_400), systolic: 120 + Int64(days)))
+            }
+            let waiting = acts
+            try await scene.running { courier in
+                for act in waiting { try await scene.expect(act, ["delivered", "held no-request"], courier) }
+            }
+            let times = await scene.state.observations().map(\.effective)
+            #expect(times.count == 4 && times == times.sorted())
+        }
+    }
+
     @Test("a refusal as outdated that the newest plan contradicts is a person's")
     func contradiction() async throws {
         try await FUTScene.with { scene in
