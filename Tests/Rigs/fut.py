@@ -119,8 +119,8 @@ def needed(world):
     return [row["patient"] for row in rows if row["state"] == "sign-in-needed"]
 
 
-def kills(out, directory, reuses, count, dice):
-    about = "the realm takes the last token again" if reuses else "the realm takes no token twice"
+def kills(out, directory, reuses, count, dice, signal_name="SIGKILL"):
+    about = f"{signal_name}, the realm takes " + ("the last token again" if reuses else "no token twice")
     with rig.Rig(directory) as world:
         fut = FUT(directory, reuses)
         try:
@@ -139,7 +139,10 @@ def kills(out, directory, reuses, count, dice):
             ended, silent = 0, []
             for _ in range(count):
                 time.sleep(dice.uniform(0.1, 1.6))
-                world.kill_daemon()
+                if signal_name == "SIGKILL":
+                    world.kill_daemon()
+                else:
+                    world.stop_daemon()
                 world.start_daemon()
                 for patient in needed(world):
                     ended += 1
@@ -166,7 +169,7 @@ def kills(out, directory, reuses, count, dice):
                 out.check(f"every reading arrives ({about})", False, error)
             ended += len(late)
             stored = fut.stored()
-            out.check(f"{count} kills, {RECORDS * len(names)} readings: none lost ({about})", len(stored) == RECORDS * len(names), len(stored))
+            out.check(f"{count} ends of the daemon, {RECORDS * len(names)} readings: none lost ({about})", len(stored) == RECORDS * len(names), len(stored))
             out.check(f"none twice ({about})", all(number == 1 for number in stored.values()),
                       [key for key, number in stored.items() if number > 1])
             out.check(f"a sign-in that ended was told as a condition ({about})", not silent, silent)
@@ -276,6 +279,9 @@ def main():
             kills(out, directory, True, arguments.kills, dice)
         with tempfile.TemporaryDirectory(prefix="fut-") as directory:
             ended = kills(out, directory, False, arguments.kills, dice)
+        with tempfile.TemporaryDirectory(prefix="fut-") as directory:
+            orderly = kills(out, directory, False, arguments.kills, dice, "SIGTERM")
+        out.check("an orderly end costs no sign-in, at whatever moment it comes", orderly == 0, orderly)
         out.check("control: without reuse some kills cost a sign-in, so they strike renewals", ended > 0, ended)
     except (rig.RigError, subprocess.TimeoutExpired, ValueError) as error:
         out.check("the rig ran to its end", False, error)
