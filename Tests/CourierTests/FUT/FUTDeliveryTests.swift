@@ -175,6 +175,41 @@ import Vitals
         }
     }
 
+    @Test("a device that FUT's logistics recorded is named, by its serial number; another is told in words")
+    func devices() async throws {
+        try await FUTScene.with { scene in
+            try await scene.signInBoth()
+            try await scene.state.change(
+                try JSON(
+                    parsing: #"""
+                        {"citizen": "anna", "devices": [
+                            {"id": "4001", "manufacturer": "sim", "model": "SIM", "serial": "S-1001-cuff"},
+                            {"id": "4009", "manufacturer": "sim", "model": "UC-352", "serial": "W-1"}]}
+                        """#))
+            // She has them from now on.
+            scene.clock.advance(.seconds(5))
+            let cuff = try await scene.pressure(Scene.anna, ago: .seconds(0))
+            let oximeter = try await scene.saturation(Scene.anna, ago: .seconds(0))
+            try await scene.running { courier in
+                try await scene.expect(cuff, ["delivered", "held other-device-group"], courier)
+                try await scene.expect(oximeter, ["delivered", "delivered"], courier)
+            }
+            let stored = await scene.state.observations()
+            let pressure = try #require(stored.first { $0.request == "3001" })
+            #expect(pressure.resource["device"]?["reference"]?.string == "\(scene.endpoints.device)/Device/4001")
+            let saturation = try #require(stored.first { $0.request == "3003" })
+            #expect(saturation.resource["device"] == nil)
+            #expect(saturation.resource["note"]?.array?.isEmpty == false)
+            let here = try await scene.journal.read { tx in
+                try tx.devices().filter { $0.name.hasPrefix("1001") }.map(\.identity)
+            }
+            let differences = try #require(
+                scene.citizens.citizen(Scene.anna).differences(of: here, at: scene.clock.now().wall))
+            #expect(differences.count == 2)
+            #expect(differences.contains(.onlyThere(reference: "\(scene.endpoints.device)/Device/4009")))
+        }
+    }
+
     @Test("a delivered reading that was wrong is marked so, one request each")
     func retracted() async throws {
         try await FUTScene.with { scene in
