@@ -114,12 +114,12 @@ public final class Courier: Service {
         return try await journal.read { tx -> [NewChannel] in
             var found: [(channel: String, receiver: String, act: Int64?)] = []
             for name in names {
-                for work in try tx.channels(receiver: name) {
+                for work in try tx.channels(receiver: name) where !known.contains(work.channel) {
                     found.append((work.channel, name, try tx.nextActs(channel: work.channel, limit: 1).first?.act))
                 }
             }
             for attempt in try tx.openAttempts() {
-                guard let dispatch = try tx.dispatch(id: attempt.dispatch) else { continue }
+                guard let dispatch = try tx.dispatch(id: attempt.dispatch), !known.contains(dispatch.channel) else { continue }
                 let act = try dispatch.entries.first.flatMap { entry in try tx.item(id: entry.item) }?.act
                 found.append((dispatch.channel, dispatch.receiver, act))
             }

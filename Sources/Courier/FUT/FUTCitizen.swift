@@ -323,6 +323,8 @@ public final class FUTCitizen: ChannelDesk {
         case .signInNeeded: break
         case .signedIn(_, let warning):
             try await receiver.journal.write { tx in
+                // Unless a service refuses what the realm gave.
+                if try tx.channel(channel)?.held?.code != .signInNeeded { try tx.clear(.signInNeeded, subject: channel) }
                 guard let warning else {
                     try tx.clear(.signInEnding, subject: channel)
                     return

@@ -77,9 +77,11 @@ extension ConfigurationReader {
             }
             return nil
         }
-        for key in ["token_file", "profile", "maximum_acts"] where section.has(key) {
+        for key in ["token_file", "profile", "maximum_acts", "order"] where section.has(key) {
             section.reject(
-                key, why: "a receiver of kind \"fut\" has none: citizens sign in, and each measurement is a request of its own",
+                key,
+                why:
+                    "a receiver of kind \"fut\" has none: citizens sign in, and each measurement goes alone, in the order of their times",
                 remedy: "Take it out.")
         }
         if way != .deviceCode, redirect == nil {

@@ -52,6 +52,7 @@ extension Receiver {
         self.init(
             destination: PHDDestination(settings: settings), client: http, credential: credential, gateway: gateway,
             settling: settling)
+        isChronological = configured.order == .chronological
     }
 
     /// The guide calls bulk uploads misuse and names no rate: one measurement a second is slower than any person measures, and
