@@ -135,7 +135,7 @@ def kills(out, directory, reuses, count, dice, signal_name="SIGKILL"):
                 sign_in(world, fut, patient)
             fut.control("faults", {"rules": [{"fault": "slow", "milliseconds": SLOW, "path": "/token"}]})
             for name in names.values():
-                world.start_cuff(name)
+                world.start_cuff(name, wait=False)
             ended, silent = 0, []
             for _ in range(count):
                 time.sleep(dice.uniform(0.1, 1.6))
