@@ -67,13 +67,17 @@ let package = Package(
         room("Journal", ["Vitals", "Steward", "ExactJSON", "EventLoop", "CSQLite", crypto]),
         room("Intake", ["Devices", "Catalogue", "Protocols", "Journal", "Steward", "Vitals"]),
         room(
-            "Courier", ["Journal", "Destinations", "Steward", "Vitals", "HTTP", "HTTPMessage", "ExactJSON", logging, lifecycle]),
-        room("Simulator", ["Protocols", "FHIR", "Vitals", "ExactJSON", "EventLoop", "CLinux", hummingbird, logging, lifecycle]),
+            "Courier",
+            ["Journal", "Destinations", "Trust", "Steward", "Vitals", "HTTP", "HTTPMessage", "ExactJSON", logging, lifecycle]),
+        room(
+            "Simulator",
+            ["Protocols", "FHIR", "Vitals", "ExactJSON", "EventLoop", "CLinux", hummingbird, logging, lifecycle, crypto]),
         room("HubAPI", ["Vitals", "ExactJSON", hummingbird, logging, lifecycle]),
         room(
             "Gateway",
             [
-                "Vitals", "ExactJSON", "Protocols", "Catalogue", "Steward", "FHIR", "HTTPMessage", "Devices", "Destinations",
+                "Vitals", "ExactJSON", "Protocols", "Catalogue", "Steward", "FHIR", "HTTPMessage", "Trust", "Devices",
+                "Destinations",
                 "EventLoop", "HTTP", "Bluetooth", "Journal", "Intake", "Courier", "Simulator", "HubAPI",
                 "CSystemd", "CLinux", crypto, logging, lifecycle, signals, arguments,
             ]),
@@ -98,7 +102,7 @@ let package = Package(
             "SimulatorTests",
             [
                 "Simulator", "Bluetooth", "Devices", "Catalogue", "Protocols", "Vitals", "ExactJSON", "HTTP", "HTTPMessage",
-                "EventLoop", "CLinux",
+                "EventLoop", "CLinux", crypto,
             ]),
         tests("HTTPTests", ["HTTP", "HTTPMessage", "EventLoop", "CLinux"]),
         tests(
@@ -110,7 +114,8 @@ let package = Package(
         tests(
             "CourierTests",
             [
-                "Courier", "Journal", "Steward", "Simulator", "Destinations", "HTTP", "HTTPMessage", "Vitals", "ExactJSON",
+                "Courier", "Journal", "Steward", "Simulator", "Destinations", "Trust", "HTTP", "HTTPMessage", "Vitals",
+                "ExactJSON",
                 "EventLoop", "CLinux",
             ]),
         tests(

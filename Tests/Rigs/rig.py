@@ -240,7 +240,8 @@ class Rig:
             self.start_cuff(name)
         return entry
 
-    def start_cuff(self, name):
+    def start_cuff(self, name, wait=True):
+        """Without `wait` where the hub may have been there and gone before anybody else could look."""
         entry = self.cuffs[name]
         if entry["scenario"]:
             command = [BINARY, "simulate", entry["kind"], "--scenario", entry["scenario"], *entry["options"]]
@@ -253,6 +254,8 @@ class Rig:
                 command += ["--frames", path]
         command += ["--socket", entry["socket"], "--ledger", entry["ledger"], "--count", str(entry["count"]), "--seed", str(entry["seed"])]
         entry["process"] = Process(name, command, self.directory)
+        if not wait:
+            return
         wait_for(f"{name} to listen", lambda: os.path.exists(entry["socket"]), 20, context=entry["process"].tail)
 
     def stop_cuff(self, name):

@@ -18,6 +18,7 @@ struct Operations: HubOperations {
     let technician: Technician?
     let capture: CaptureService?
     let log: DeviceLog
+    let citizens: Citizens
     let alarm: SpaceAlarm
     let catalogue: DeviceCatalogue
     let clock: any Vitals.Clock
@@ -85,6 +86,13 @@ struct Operations: HubOperations {
         case .capture: return await withCapture { .success(await $0.status()) }
         case .readCapture(let from): return await withCapture { await $0.read(from: from, by: actor) }
         case .deleteCapture: return await withCapture { await $0.delete(by: actor) }
+        case .signIns: return .success(try await citizensStanding())
+        case .beginSignIn(let receiver, let patient, let way): return await beginSignIn(receiver, patient, way, actor)
+        case .signIn(let id): return await signInProgress(id)
+        case .answerSignIn(let id, let address, let host): return await answerSignIn(id, address, host)
+        case .signOut(let receiver, let patient): return try await signOut(receiver, patient, actor)
+        case .plan(let receiver, let patient): return try await plan(receiver, patient)
+        case .equipment(let receiver, let patient): return try await equipment(receiver, patient)
         }
     }
 
