@@ -244,7 +244,11 @@ struct SealingTests {
         let changes = [
             "UPDATE act SET sealed = (SELECT sealed FROM act AS other WHERE other.id = \(acts[1].id)) WHERE id = \(acts[0].id)",
             "UPDATE act SET sealed = (SELECT sealed FROM frame WHERE id = 1) WHERE id = \(acts[0].id)",
-            "UPDATE act SET sealed = CAST(substr(sealed, 1, 40) || x'00' || substr(sealed, 42) AS BLOB) WHERE id = \(acts[0].id)",
+            // One byte, to another than it is.
+            """
+            UPDATE act SET sealed = CAST(substr(sealed, 1, 40) || iif(substr(sealed, 41, 1) = x'00', x'01', x'00')
+            || substr(sealed, 42) AS BLOB) WHERE id = \(acts[0].id)
+            """,
             // The schema number is authenticated too.
             "UPDATE act SET sealed = CAST(substr(sealed, 1, 2) || x'07' || substr(sealed, 4) AS BLOB) WHERE id = \(acts[0].id)",
             "UPDATE act SET sealed = x'01' WHERE id = \(acts[0].id)",
