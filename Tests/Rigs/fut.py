@@ -237,8 +237,16 @@ def ways(out, directory):
         try:
             redirect = f"http://127.0.0.1:{rig.free_port()}/callback"
             world.extra = configuration(fut, directory).replace('client = "vitalgate"', f'client = "vitalgate"\nredirect = "{redirect}"')
+            world.add_cuff("cuff-1001", start=False)
             world.configure()
             world.start_daemon()
+            world.assign("cuff-1001", patient="1001", recipient="fut")
+
+            def told():
+                return attempt(lambda: rig.wait_for(
+                    "the condition", lambda: any(one["code"] == "sign-in-needed" for one in world.conditions()), 5))
+
+            out.check("assigned and not signed in: told at once, before a reading waits", told(), world.conditions())
             fut.control("settings", {"approves": "anna"})
 
             def begin(way):
@@ -256,7 +264,10 @@ def ways(out, directory):
                       "You are signed in" in shown and command.wait(20) == 0, shown)
             signed = [row["state"] for row in world.operation("sign-ins")]
             out.check("loopback: the citizen is signed in", signed == ["signed-in"], signed)
+            told_of = [one["code"] for one in world.conditions()]
+            out.check("signed in: the condition is gone", "sign-in-needed" not in told_of, told_of)
             world.operation("sign-out", receiver="fut", patient="1001")
+            out.check("sign-out: told at once", told(), world.conditions())
             out.check("sign-out: the citizen has to sign in", needed(world) == ["1001"], needed(world))
 
             command = begin("paste")
