@@ -40,4 +40,12 @@ public struct Assignment: Hashable, Sendable {
     public func covers(_ instant: Instant, userIndex slot: Int?) -> Bool {
         (userIndex == nil || userIndex == slot) && from <= instant && until.map { instant < $0 } ?? true
     }
+
+    /// Whether what is measured at that moment goes to the receiver (R7).
+    public func tells(_ receiver: String, at instant: Instant) -> Bool {
+        covers(instant, userIndex: userIndex)
+            && recipients.contains {
+                $0.receiver == receiver && $0.from <= instant && $0.until.map { instant < $0 } ?? true
+            }
+    }
 }

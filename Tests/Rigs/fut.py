@@ -2,7 +2,9 @@
 """FUT from end to end with processes: the Danish demo, the ways of signing in, then a hub that is killed (SIGKILL) again and again while two citizens' tokens
 are renewed.
 
-    fut.py [--kills N] [--seed N]
+    fut.py [--kills N] [--seed N]     after Tests/Judges/run.sh has made its Python environment, else what was sent is not judged
+
+Every request that the hub really sent, in the demo and beside the kills, is judged by Tests/Judges/fut, which shares nothing with it.
 
 The simulated realm rotates refresh tokens and answers slowly, so that kills fall between what it did and what the hub has on disk.
 Where it takes the last token once more, the sign-in survives a kill; where it does not, "sign-in needed" is said and the readings
@@ -34,6 +36,7 @@ WORLD = [
     for patient, name in CITIZENS.items()
 ]
 RECORDS = 12
+JUDGE = [os.path.join(rig.ROOT, ".build", "judges", "venv", "bin", "python"), "-B", os.path.join(rig.ROOT, "Tests", "Judges", "fut", "judge_fut.py")]
 #: Milliseconds for which the realm sits on an answer that it has acted on.
 SLOW = 250
 
@@ -43,6 +46,7 @@ class FUT:
 
     def __init__(self, directory, reuses):
         self.ledger = os.path.join(directory, "fut.ledger")
+        self.requests = os.path.join(directory, "fut-requests")
         world, settings = os.path.join(directory, "world.json"), os.path.join(directory, "settings.json")
         with open(world, "w", encoding="utf-8") as file:
             json.dump(WORLD, file)
@@ -50,7 +54,8 @@ class FUT:
             # A token that lives 2 s is renewed before nearly every request.
             json.dump({"accessLife": 2, "deviceInterval": 1, "rotates": True, "allowsReuseOfLast": reuses}, file)
         self.process = rig.Process(
-            "fut", [rig.BINARY, "simulate", "fut", "--ledger", self.ledger, "--world", world, "--settings", settings], directory)
+            "fut", [rig.BINARY, "simulate", "fut", "--ledger", self.ledger, "--keep-requests", self.requests, "--world", world,
+                    "--settings", settings], directory)
         self.origin = self.process.wait_line(["http://127.0.0.1"], 20).strip()
 
     def control(self, name, message=None):
@@ -177,6 +182,7 @@ def kills(out, directory, reuses, count, dice, signal_name="SIGKILL"):
             out.check(f"at the end no condition stands ({about})", not left, left)
             out.note(f"{ended} sign-ins ended, {len(fut.control('state')['sessions'])} were made")
             world.stop_daemon()
+            judge(out, fut.requests, fut.ledger, about)
             return ended
         finally:
             fut.process.end(signal.SIGKILL)
@@ -188,11 +194,36 @@ def pending(world):
     return [row for row in rows if row["kind"] == "blood-pressure" and row["delivery"] != ["fut delivered"]]
 
 
+def judge(out, requests, ledger, about):
+    """Every request to `$submit-measurement` that the simulator counted, by the published profile; and one spoilt on purpose."""
+    if not os.path.exists(JUDGE[0]):
+        out.skip(f"the requests judged ({about})", "the judges' Python environment is not there (Tests/Judges/run.sh makes it)")
+        return
+    with open(ledger, encoding="utf-8") as file:
+        lines = [json.loads(line) for line in file]
+    sent = sum(line["kind"] == "request" and line["path"].endswith("/$submit-measurement") for line in lines)
+    kept = sorted(os.path.join(requests, name) for name in os.listdir(requests))
+    said = subprocess.run(JUDGE + kept, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+    out.check(f"every request that was sent holds the published ehealth-observation: {len(kept)} of {sent} judged ({about})",
+              said.returncode == 0 and len(kept) == sent > 0, (said.stdout + said.stderr)[-600:])
+    out.note(said.stdout.strip().splitlines()[-1] if said.stdout.strip() else said.stderr[-200:])
+    with open(kept[0], encoding="utf-8") as file:
+        spoilt = json.load(file)
+    del spoilt["parameter"][0]["resource"]["entry"][0]["resource"]["basedOn"]
+    with tempfile.NamedTemporaryFile("w", suffix=".fut", encoding="utf-8") as file:
+        json.dump(spoilt, file)
+        file.flush()
+        said = subprocess.run(JUDGE + [file.name], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+    out.check(f"control: one of them without its request is refused ({about})",
+              said.returncode == 1 and "Observation.basedOn" in said.stdout, said.stdout + said.stderr)
+
+
 def demo(out, directory):
     done = subprocess.run(
         [rig.BINARY, "demo", "--country", "dk", "--once", "--json", "--state", os.path.join(directory, "demo")],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=240)
     out.check("demo --country dk --once --json exits 0", done.returncode == 0, f"{done.returncode}: {done.stderr[-600:]}")
+    judge(out, os.path.join(directory, "demo", "fut-requests"), os.path.join(directory, "demo", "fut-ledger.jsonl"), "the demo")
     summary = json.loads(done.stdout) if done.stdout.strip() else {}
     out.check("as scripted: six acts delivered, two held, nothing lost or doubled",
               summary.get("asScripted") is True and (summary.get("delivered"), summary.get("held")) == (6, 2), summary)
@@ -206,8 +237,16 @@ def ways(out, directory):
         try:
             redirect = f"http://127.0.0.1:{rig.free_port()}/callback"
             world.extra = configuration(fut, directory).replace('client = "vitalgate"', f'client = "vitalgate"\nredirect = "{redirect}"')
+            world.add_cuff("cuff-1001", start=False)
             world.configure()
             world.start_daemon()
+            world.assign("cuff-1001", patient="1001", recipient="fut")
+
+            def told():
+                return attempt(lambda: rig.wait_for(
+                    "the condition", lambda: any(one["code"] == "sign-in-needed" for one in world.conditions()), 5))
+
+            out.check("assigned and not signed in: told at once, before a reading waits", told(), world.conditions())
             fut.control("settings", {"approves": "anna"})
 
             def begin(way):
@@ -225,7 +264,10 @@ def ways(out, directory):
                       "You are signed in" in shown and command.wait(20) == 0, shown)
             signed = [row["state"] for row in world.operation("sign-ins")]
             out.check("loopback: the citizen is signed in", signed == ["signed-in"], signed)
+            told_of = [one["code"] for one in world.conditions()]
+            out.check("signed in: the condition is gone", "sign-in-needed" not in told_of, told_of)
             world.operation("sign-out", receiver="fut", patient="1001")
+            out.check("sign-out: told at once", told(), world.conditions())
             out.check("sign-out: the citizen has to sign in", needed(world) == ["1001"], needed(world))
 
             command = begin("paste")

@@ -63,10 +63,14 @@ public final class FUTReceiver: ChannelDesks {
         }
     }
 
-    /// Those who signed in here once, or whose readings were on their way since the start.
+    /// Those who signed in here once, whose devices tell this receiver now, or whose readings were on their way since the start.
     public func everybody() async throws(JournalError) -> [FUTCitizen] {
-        let name = settings.name
-        for record in try await journal.read({ tx in try tx.signIns(receiver: name) }) { _ = citizen(record.patient) }
+        let (name, now) = (settings.name, clock.now().wall)
+        let known = try await journal.read { tx in
+            try tx.signIns(receiver: name).map(\.patient)
+                + tx.assignments().filter { $0.tells(name, at: now) }.map(\.patient)
+        }
+        for patient in known { _ = citizen(patient) }
         return citizens.withLock { Array($0.values) }.sorted { $0.channel < $1.channel }
     }
 

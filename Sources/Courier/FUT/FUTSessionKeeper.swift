@@ -128,7 +128,11 @@ actor FUTSessionKeeper {
     }
 
     private static func needed(_ lapse: FUTSession.Lapse?) -> DispatchVerdict {
-        .holdChannel(.signInNeeded, reason: lapse?.reason.sentence ?? "Nobody has signed in for this patient.")
+        .holdChannel(.signInNeeded, reason: reason(lapse))
+    }
+
+    private static func reason(_ lapse: FUTSession.Lapse?) -> String {
+        lapse?.reason.sentence ?? "Nobody has signed in for this patient."
     }
 
     // MARK: The session's shell
@@ -220,9 +224,22 @@ actor FUTSessionKeeper {
     private func persist(_ record: FUTSession.Record) async -> [FUTSession.Action] {
         let kept = SignInRecord(
             channel: channel, receiver: receiver.settings.name, patient: patient, revision: record.revision, session: record.json)
+        let (subject, since) = (channel, receiver.clock.now().wall)
+        let needed: Condition? =
+            switch record.content {
+            case .granted: nil
+            case .lapsed(let lapse, _): Condition(.signInNeeded, subject: subject, since: since, reason: Self.reason(lapse))
+            case .signedOut: Condition(.signInNeeded, subject: subject, since: since, reason: Self.reason(nil))
+            }
         let isDurable: Bool
         do throws(JournalError) {
-            try await receiver.journal.write { tx in try tx.setSignIn(kept) }
+            try await receiver.journal.write { tx in
+                try tx.setSignIn(kept)
+                // Said when it is known, and not only to whom a reading waits for (R10).
+                guard let needed else { return }
+                try tx.clear(.signInEnding, subject: subject)
+                try tx.raise(needed)
+            }
             isDurable = true
         } catch {
             isDurable = false

@@ -112,6 +112,7 @@ struct SimulateCommand: AsyncParsableCommand {
                 """)
         @Option(help: "The port; 0 for any free one.") var port = 0
         @Option(help: "A file to which it appends each request, each grant and each stored resource.") var ledger: String?
+        @Option(help: "A directory that gets the body of each submission as it came, one file each.") var keepRequests: String?
         @Option(help: "A file with a fault script (JSON).") var faults: String?
         @Option(help: "A file with settings (JSON), such as {\"rotates\": true, \"allowsReuseOfLast\": false}.") var settings:
             String?
@@ -123,7 +124,7 @@ struct SimulateCommand: AsyncParsableCommand {
 
         func run() async throws {
             try await Output.ending {
-                var options = FUTSimulator.Options(port: port, ledgerPath: ledger)
+                var options = FUTSimulator.Options(port: port, ledgerPath: ledger, requestsDirectory: keepRequests)
                 if let settings { try Self.read(settings, "settings file") { try options.settings.change($0) } }
                 if let approve { options.settings.approves = approve }
                 options.settings.redirects += redirect

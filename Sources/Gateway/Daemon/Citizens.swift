@@ -9,6 +9,8 @@ struct Citizens: Service {
     /// Each with the way of signing in that its configuration prefers.
     let receivers: [(receiver: FUTReceiver, way: FUTSignIns.Way)]
     let signIns: FUTSignIns
+    /// Rung where an assignment may bring somebody who has to sign in.
+    let doorbell = Doorbell()
     let courier: Courier
     let logger: Logger
 
@@ -46,7 +48,7 @@ struct Citizens: Service {
                     }
                 }
                 courier.ring()
-                try? await Task.sleep(for: Self.look)
+                await doorbell.wait(atMost: Self.look)
             }
         }
     }

@@ -209,6 +209,7 @@ extension Operations {
         case .success((let device, let assignment)):
             let bound = try await desk.assigned(device: device)
             courier.ring()
+            citizens.doorbell.ring()
             return .success(assignment.json.setting("readingsBound", to: .integer(bound)))
         }
     }

@@ -83,9 +83,8 @@ final class DenmarkDemo {
         let log = stage.directory + "/fut.log"
         simulator = try ChildProcess(
             [
-                "simulate", "fut", "--port", "0", "--ledger", stage.directory + "/fut-ledger.jsonl", "--world", world,
-                "--settings",
-                settings,
+                "simulate", "fut", "--port", "0", "--ledger", stage.directory + "/fut-ledger.jsonl", "--keep-requests",
+                stage.directory + "/fut-requests", "--world", world, "--settings", settings,
             ], log: log)
         var tail = LogTail(log)
         try await stage.wait("the simulated FUT to listen") {

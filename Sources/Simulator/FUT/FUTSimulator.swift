@@ -37,18 +37,21 @@ public struct FUTSimulator: Sendable {
         public var world: FUTWorld?
         /// A file that gets a line for each request, each grant and each resource written, appended.
         public var ledgerPath: String?
+        /// A directory that gets the body of each submission as it came, `00017.fut` for the ledger's request 17; answered or not.
+        public var requestsDirectory: String?
         public var faults = FUTFaultPlan()
         /// Bytes; a larger body is answered with 413.
         public var maximumBody = 16 * 1_024 * 1_024
 
         public init(
             port: Int = 0, settings: FUTSettings = FUTSettings(), world: FUTWorld? = nil, ledgerPath: String? = nil,
-            faults: FUTFaultPlan = FUTFaultPlan()
+            requestsDirectory: String? = nil, faults: FUTFaultPlan = FUTFaultPlan()
         ) {
             self.port = port
             self.settings = settings
             self.world = world
             self.ledgerPath = ledgerPath
+            self.requestsDirectory = requestsDirectory
             self.faults = faults
         }
     }
@@ -57,11 +60,14 @@ public struct FUTSimulator: Sendable {
     /// What it holds and has seen.
     public let state: FUTState
 
-    /// - Throws: the ledger cannot be opened.
+    /// - Throws: the ledger or the directory of the requests cannot be opened.
     public init(_ options: Options = Options()) throws(ReceiverLedgerError) {
         self.options = options
         let ledger: ReceiverLedger? = if let path = options.ledgerPath { try ReceiverLedger(path: path) } else { nil }
-        state = FUTState(settings: options.settings, world: options.world, faults: options.faults, ledger: ledger)
+        let requests: KeptRequests? =
+            if let path = options.requestsDirectory { try KeptRequests(directory: path) } else { nil }
+        state = FUTState(
+            settings: options.settings, world: options.world, faults: options.faults, ledger: ledger, requests: requests)
     }
 
     /// Serves until the task is cancelled.

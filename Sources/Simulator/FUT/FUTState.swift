@@ -49,17 +49,21 @@ public actor FUTState {
     private var realm = FUTRealm()
     private var measurements = FUTMeasurements()
     private let ledger: ReceiverLedger?
+    private let requests: KeptRequests?
     private var endpoints = FUTEndpoints(origin: "")
     /// Milliseconds by which this clock is ahead of the machine's.
     private var ahead: Int64 = 0
     private var count = 0
     public private(set) var exchanges: [FUTExchange] = []
 
-    init(settings: FUTSettings, world: FUTWorld?, faults: FUTFaultPlan, ledger: ReceiverLedger?) {
+    init(
+        settings: FUTSettings, world: FUTWorld?, faults: FUTFaultPlan, ledger: ReceiverLedger?, requests: KeptRequests?
+    ) {
         self.settings = settings
         self.world = world ?? .spouses(now: FUTTime.machine())
         self.faults = faults
         self.ledger = ledger
+        self.requests = requests
     }
 
     func listen(at origin: String) { endpoints = FUTEndpoints(origin: origin) }
@@ -118,6 +122,7 @@ public actor FUTState {
     func handle(_ call: FUTCall) throws(ReceiverLedgerError) -> (reply: Reply, delay: Duration?) {
         if call.steps.first == "control" { return (.answer(control(call)), nil) }
         count += 1
+        if let requests, call.path.hasSuffix(Self.submission) { try requests.keep(call.body, as: Self.fileName(count)) }
         let fault = faults.fault(method: call.method, path: call.path)
         let isRealm = call.steps.first == "auth"
         let asking = citizen(asking: call)
@@ -216,8 +221,16 @@ public actor FUTState {
         try ledger.append(lines)
     }
 
+    private static let submission = "/$submit-measurement"
+
+    /// In the order of the requests where they are listed by name.
+    private static func fileName(_ number: Int) -> String {
+        let digits = String(number)
+        return String(repeating: "0", count: max(0, 5 - digits.count)) + digits + ".fut"
+    }
+
     private static func entries(_ call: FUTCall) -> Int {
-        guard call.path.hasSuffix("/$submit-measurement"), let input = try? JSON(parsing: call.body) else { return 0 }
+        guard call.path.hasSuffix(submission), let input = try? JSON(parsing: call.body) else { return 0 }
         return input["parameter"]?[0]?["resource"]?["entry"]?.array?.count ?? 0
     }
 

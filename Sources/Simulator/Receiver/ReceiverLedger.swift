@@ -1,11 +1,11 @@
 import ExactJSON
 import Glibc
 
-/// The ledger cannot be written.
+/// What came cannot be written down.
 public struct ReceiverLedgerError: Error, Hashable, Sendable, CustomStringConvertible {
     /// Its `errno`.
     public let code: Int32
-    public var description: String { "the ledger cannot be written: \(String(cString: strerror(code)))" }
+    public var description: String { "ledger or requests cannot be written: \(String(cString: strerror(code)))" }
 }
 
 /// A file to which a line is appended for each request and for each resource written, for tests that count both.
@@ -30,12 +30,6 @@ final class ReceiverLedger: Sendable {
     func append(_ lines: [JSON]) throws(ReceiverLedgerError) {
         var bytes: [UInt8] = []
         for line in lines { bytes += line.bytes + [0x0A] }
-        var rest = bytes[...]
-        while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw ReceiverLedgerError(code: errno) }
-            rest = rest.dropFirst(count)
-        }
+        try KeptRequests.write(bytes, to: descriptor)
     }
 }

@@ -61,6 +61,35 @@ import Vitals
         }
     }
 
+    @Test("R10 who has to sign in is said before a reading waits: at the assignment, and in the transaction that keeps the lapse")
+    func r10_saidAtOnce() async throws {
+        try await FUTScene.with { scene in
+            func needed() async throws -> [String] {
+                try await scene.conditions().filter { $0.code == .signInNeeded }.map(\.subject)
+            }
+            // Assigned, and never signed in.
+            for citizen in try await scene.citizens.everybody() { try await citizen.lookAfter() }
+            #expect(try await needed().sorted() == [scene.channel(Scene.anna), scene.channel(Scene.bent)].sorted())
+            try await scene.signInBoth()
+            #expect(try await needed().isEmpty)
+
+            #expect(await scene.state.endSessions(of: "bent") == 1)
+            // Whoever asks first hears it: here nobody sends, looks after, or holds a channel.
+            let bent = scene.citizens.citizen(Scene.bent)
+            guard case .verdict(.holdChannel(.signInNeeded, _)) = await bent.authorize(target: "") else {
+                Issue.record("bent's token was taken")
+                return
+            }
+            #expect(try await needed() == [bent.channel])
+            #expect(try await scene.held(Scene.bent) == nil)
+            let after = try await scene.reopened()
+            #expect(try await after.conditions().map(\.subject) == [bent.channel])
+
+            try await after.citizens.citizen(Scene.anna).signOut()
+            #expect(try await after.conditions().count { $0.code == .signInNeeded } == 2)
+        }
+    }
+
     @Test("the citizen's own copy of the returned address, and a copy of another one")
     func pasted() async throws {
         try await FUTScene.with({ $0.approves = "anna" }) { scene in

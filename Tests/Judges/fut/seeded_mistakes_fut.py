@@ -170,7 +170,7 @@ def main():
     untested = sorted({rule.id for rule in loaded} - {expected for _, _, expected, _ in MISTAKES})
     if untested:
         print("rules without a mistake of their own:", ", ".join(untested))
-    print(f"{len(MISTAKES)} seeded mistakes, {'ok' if not missed and not untested else f'{missed} missed, {len(untested)} untested'}")
+    print(f"{len(MISTAKES)} seeded mistakes, {'all caught' if not missed and not untested else f'{missed} missed, {len(untested)} untested'}")
     return 1 if missed or untested else 0
 
 
