@@ -46,7 +46,10 @@ extension DestinationKind {
         case .phd: PHDDestination(settings: settings)
         // The published table; one that was configured is given to the destination itself.
         case .fut: FUTDestination(settings: settings, fut: .published().placed(at: settings.baseURL))
-        case .pmd, .vkp, .kih: nil
+        // Nobody responsible, no municipality: what needs none.
+        case .pmd: PMDDestination(settings: settings, pmd: PMDSettings())
+        // VKP journals in somebody's name: never without one.
+        case .vkp, .kih: nil
         }
     }
 }
