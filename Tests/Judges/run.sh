@@ -3,7 +3,7 @@
 #
 # usage: Tests/Judges/run.sh [--verbose] [SAMPLES]
 #
-# SAMPLES holds transaction bundles as *.json and requests to FUT as *.fut; without it the Swift tests write theirs first. The Python packages go into a virtual
+# SAMPLES holds transaction bundles as *.json, requests to FUT as *.fut and bundles for PMD as *.pmd; without it the Swift tests write theirs first. The Python packages go into a virtual
 # environment under .build/, pinned by requirements.txt.
 set -eu
 
@@ -59,9 +59,13 @@ judge bundles "$judges/judge_bundle.py" --all-rules "$samples"/*.json
 judge seeded-mistakes "$judges/seeded_mistakes.py" "$samples"
 judge canary "$judges/canary.py"
 judge receiver "$judges/sekmet_roundtrip.py" "$samples"/*.json
-# Another's samples may hold no requests to FUT.
+# Another's samples may hold no requests to national receivers.
 if ls "$samples"/*.fut > /dev/null 2>&1; then
     judge fut "$judges/fut/judge_fut.py" --all-rules "$samples"/*.fut
     judge fut-seeded-mistakes "$judges/fut/seeded_mistakes_fut.py" "$samples"
+fi
+if ls "$samples"/*.pmd > /dev/null 2>&1; then
+    judge norway "$judges/norway/judge_norway.py" --all-rules "$samples"/*.pmd
+    judge norway-seeded-mistakes "$judges/norway/seeded_mistakes_norway.py" "$samples"
 fi
 exit $failed
