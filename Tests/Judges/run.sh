@@ -3,8 +3,8 @@
 #
 # usage: Tests/Judges/run.sh [--verbose] [SAMPLES]
 #
-# SAMPLES holds transaction bundles as *.json, requests to FUT as *.fut and bundles for PMD as *.pmd; without it the Swift tests write theirs first. The Python packages go into a virtual
-# environment under .build/, pinned by requirements.txt.
+# SAMPLES holds transaction bundles as *.json, requests to FUT as *.fut, bundles for PMD as *.pmd and documents for VKP as *.vkp; without it the
+# Swift tests write theirs first. The Python packages go into a virtual environment under .build/, pinned by requirements.txt.
 set -eu
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -65,7 +65,7 @@ if ls "$samples"/*.fut > /dev/null 2>&1; then
     judge fut-seeded-mistakes "$judges/fut/seeded_mistakes_fut.py" "$samples"
 fi
 if ls "$samples"/*.pmd > /dev/null 2>&1; then
-    judge norway "$judges/norway/judge_norway.py" --all-rules "$samples"/*.pmd
+    judge norway "$judges/norway/judge_norway.py" --all-rules "$samples"/*.pmd "$samples"/*.vkp
     judge norway-seeded-mistakes "$judges/norway/seeded_mistakes_norway.py" "$samples"
 fi
 exit $failed

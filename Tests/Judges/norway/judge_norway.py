@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Judges bundles for PMD: structure by fhirkit-rs, each observation against the published profiles of all families by their own
+"""Judges bundles for PMD and documents for VKP: structure by fhirkit-rs, each observation against the published profiles of all families by their own
 data, what the documentation says in words by fhirpathpy.
 
 usage: judge_norway.py [--all-rules] FILE...
@@ -22,6 +22,7 @@ import profiles  # noqa: E402
 LOINC = "http://loinc.org"
 CURRENT = "http://hl7.no/fhir/vkpobservation/StructureDefinition/"
 LEGACY = "http://ehelse.no/fhir/StructureDefinition/vkp-Observation-v090"
+DOCUMENT = {t: f"http://ehelse.no/fhir/StructureDefinition/vkp-{t}-v090" for t in ("Composition", "DetectedIssue")}
 
 
 def rules():
@@ -57,6 +58,14 @@ class Norway:
                     wanted |= {u for u in self.by_loinc.get(coding.get("code"), []) if not u.endswith("heartrate")}
         return sorted(wanted)
 
+    def document(self, resource):
+        """A Composition or a DetectedIssue, which must claim VKP's profile."""
+        url = DOCUMENT[resource["resourceType"]]
+        found = [("structure", text) for text in judging.structure(resource)]
+        if url not in resource.get("meta", {}).get("profile", []):
+            found.append(("meta.profile", f"does not claim {url}"))
+        return found + self.profiles[url].judge(resource)
+
     def observation(self, observation):
         found = [("structure", text) for text in judging.structure(observation)]
         for url in self.wanted(observation):
@@ -77,13 +86,19 @@ def judge(loaded, norway, bundle, asked=None):
         else:
             found.append(("meta.profile", "Bundle", f"{url} is not published"))
     resources = [e.get("resource", {}) for e in bundle.get("entry", [])]
+    is_document = bundle.get("type") == "document"
     for number, resource in enumerate(resources):
         if resource.get("resourceType") == "Observation":
             found += [(rule, f"[{number}]", words) for rule, words in norway.observation(resource)]
+        elif is_document and resource.get("resourceType") in DOCUMENT:
+            found += [(rule, f"[{number}]", words) for rule, words in norway.document(resource)]
         else:
             found.append(("entries", f"[{number}]", f"a {resource.get('resourceType')}"))
     for rule in loaded:
-        subjects = [("Bundle", bundle)] if rule.on == "Bundle" else [(f"[{n}]", r) for n, r in enumerate(resources) if r.get("resourceType") == rule.on]
+        if rule.on in ("Bundle", "Document"):
+            subjects = [("Bundle", bundle)] if is_document == (rule.on == "Document") else []
+        else:
+            subjects = [(f"[{n}]", r) for n, r in enumerate(resources) if r.get("resourceType") == rule.on]
         found += judging.asks(rule, subjects, {}, asked)
     return found
 
@@ -111,7 +126,8 @@ def main():
             print(f"{pathlib.Path(path).name}: no entry")
             bad += 1
         for entry in bundle.get("entry", []):
-            held.update(norway.wanted(entry.get("resource", {})))
+            resource = entry.get("resource", {})
+            held.update([DOCUMENT[resource["resourceType"]]] if resource.get("resourceType") in DOCUMENT else norway.wanted(resource))
         for rule, where, words in judge(loaded, norway, bundle, asked):
             print(f"{pathlib.Path(path).name}: {rule} at {where}: {words}")
             bad += 1

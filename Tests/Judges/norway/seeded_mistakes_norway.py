@@ -39,6 +39,21 @@ def component(bundle, code):
     return next(c for c in obs(bundle)["component"] if any(k["code"] == code for k in c["code"]["coding"]))
 
 
+DOC, ABSENT, LATE = "blood-pressure.vkp", "not-reported.vkp", "late.vkp"
+
+
+def resource(bundle, type_):
+    return next(e["resource"] for e in bundle["entry"] if e["resource"]["resourceType"] == type_)
+
+
+def composition(bundle):
+    return resource(bundle, "Composition")
+
+
+def issue(bundle):
+    return resource(bundle, "DetectedIssue")
+
+
 FNR = {"system": "urn:oid:2.16.578.1.12.4.1.4.1", "value": "01819540094"}
 
 # What was done, to which sample, the rule that must catch it, and how.
@@ -130,6 +145,40 @@ MISTAKES = [
     ("glucose as a mass", GLUCOSE, "OB-08", lambda b: set_(obs(b)["valueQuantity"], "code", "mg/dL")),
     ("a guessed arm", BP, "OB-09", lambda b: set_(
         obs(b), "bodySite", {"coding": [{"system": SCT, "code": "368208006"}]})),
+    ("a document without category", DOC, "Composition.category 1..*", lambda b: composition(b).pop("category")),
+    ("a category of an older list", DOC, "Composition.category binding", lambda b: set_(
+        composition(b)["category"][0]["coding"][0], "code", "3")),
+    ("nobody's document", DOC, "Composition.subject 1..*", lambda b: composition(b).pop("subject")),
+    ("the event that was left out of the list", DOC, "Composition.event.code binding", lambda b: set_(
+        composition(b)["event"][0]["code"][0]["coding"][0], "code", "2")),
+    ("an issue without code", DOC, "DetectedIssue.code 1..*", lambda b: issue(b).pop("code")),
+    ("an alert that is not in the list", DOC, "DetectedIssue.code binding", lambda b: set_(
+        issue(b)["code"]["coding"][0], "code", "5.2.9")),
+    ("nobody's issue", DOC, "DetectedIssue.patient 1..*", lambda b: issue(b).pop("patient")),
+    ("a document that claims nothing", DOC, "meta.profile", lambda b: composition(b).pop("meta")),
+    ("a Composition without title", DOC, "structure", lambda b: composition(b).pop("title")),
+    ("a device in the document", DOC, "entries", lambda b: b["entry"].append(
+        {"fullUrl": "urn:uuid:00000000-0000-4000-8000-000000000000", "resource": {"resourceType": "Device"}})),
+    ("a document without identifier", DOC, "DO-01", lambda b: b.pop("identifier")),
+    ("the issue first", DOC, "DO-02", lambda b: b["entry"].insert(0, b["entry"].pop(1))),
+    ("a section of something else", DOC, "DO-03", lambda b: set_(
+        composition(b)["section"][0]["entry"][0], "reference", "urn:uuid:00000000-0000-4000-8000-000000000000")),
+    ("a reading that nothing refers to", DOC, "DO-04", lambda b: issue(b)["evidence"][0]["detail"].pop()),
+    ("a Composition with an identifier of its own", DOC, "DO-05", lambda b: set_(
+        composition(b)["identifier"], "value", "urn:uuid:00000000-0000-4000-8000-000000000000")),
+    ("another patient's issue", DOC, "DO-06", lambda b: set_(issue(b)["patient"]["identifier"], "value", "01819540175")),
+    ("measured and yet not reported", DOC, "DO-07", lambda b: set_(issue(b)["code"]["coding"][0], "code", "5.3.2")),
+    ("reported and nothing measured", ABSENT, "DO-07", lambda b: set_(issue(b)["code"]["coding"][0], "code", "5.2.1")),
+    ("half of it in error", "retraction.vkp", "DO-08", lambda b: set_(issue(b), "status", "final")),
+    ("the alert as the type", DOC, "CO-01", lambda b: set_(composition(b), "type", issue(b)["code"])),
+    ("a safety alarm", DOC, "CO-02", lambda b: set_(composition(b)["category"][0]["coding"][0], "code", "1")),
+    ("an author without name", DOC, "CO-03", lambda b: composition(b)["author"][0].pop("display")),
+    ("a generated text", DOC, "CO-04", lambda b: set_(composition(b)["section"][0]["text"], "status", "generated")),
+    ("a document that follows itself", LATE, "CO-05", lambda b: set_(
+        composition(b)["relatesTo"][0]["targetIdentifier"], "value", b["identifier"]["value"])),
+    ("not reported at a moment", ABSENT, "DI-01", lambda b: (
+        issue(b).pop("identifiedPeriod"), set_(issue(b), "identifiedDateTime", b["timestamp"]))),
+    ("an empty battery", ABSENT, "DI-02", lambda b: set_(issue(b)["code"]["coding"][0], "code", "1.18")),
 ]
 
 
