@@ -67,7 +67,9 @@ let package = Package(
         room("Intake", ["Devices", "Catalogue", "Protocols", "Journal", "Steward", "Vitals"]),
         room(
             "Courier", ["Journal", "Destinations", "Steward", "Vitals", "HTTP", "HTTPMessage", "ExactJSON", logging, lifecycle]),
-        room("Simulator", ["Protocols", "FHIR", "Vitals", "ExactJSON", "EventLoop", "CLinux", hummingbird, logging, lifecycle]),
+        room(
+            "Simulator",
+            ["Protocols", "FHIR", "Vitals", "ExactJSON", "EventLoop", "CLinux", hummingbird, logging, lifecycle, crypto]),
         room("HubAPI", ["Vitals", "ExactJSON", hummingbird, logging, lifecycle]),
         room(
             "Gateway",
@@ -96,7 +98,7 @@ let package = Package(
             "SimulatorTests",
             [
                 "Simulator", "Bluetooth", "Devices", "Catalogue", "Protocols", "Vitals", "ExactJSON", "HTTP", "HTTPMessage",
-                "EventLoop", "CLinux",
+                "EventLoop", "CLinux", crypto,
             ]),
         tests("HTTPTests", ["HTTP", "HTTPMessage", "EventLoop", "CLinux"]),
         tests(

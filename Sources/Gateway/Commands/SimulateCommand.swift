@@ -7,7 +7,7 @@ import Simulator
 struct SimulateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "simulate", abstract: "A simulated device or receiver, for demo, tests and technicians.",
-        subcommands: [Cuff.self, Oximeter.self, FHIRServer.self])
+        subcommands: [Cuff.self, Oximeter.self, FHIRServer.self, FUT.self])
 
     struct Device: ParsableArguments {
         @Option(help: "What it does; see --list.") var scenario: String?
@@ -98,6 +98,61 @@ struct SimulateCommand: AsyncParsableCommand {
                         "The receiver cannot run.", why: "\(error)", remedy: "Name another port: --port 0 takes any free one.",
                         exitCode: 73)
                 }
+            }
+        }
+    }
+
+    struct FUT: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "fut", abstract: "Denmark's FUT on loopback: sign-in, plans, measurements and devices of two citizens.",
+            discussion: """
+                Prints its origin; the realm is at /auth/realms/nemlogin, the services at /careplan/fhir, /measurement/fhir and \
+                /device/fhir. It fails as it is told: POST a script to /control/faults. GET /control/state counts, POST \
+                /control/device approves a device's sign-in, POST /control/citizen changes a plan.
+                """)
+        @Option(help: "The port; 0 for any free one.") var port = 0
+        @Option(help: "A file to which it appends each request, each grant and each stored resource.") var ledger: String?
+        @Option(help: "A file with a fault script (JSON).") var faults: String?
+        @Option(help: "A file with settings (JSON), such as {\"rotates\": true, \"allowsReuseOfLast\": false}.") var settings:
+            String?
+        @Option(help: "A file with a list (JSON) of citizens and their plans, instead of the two that live here.") var world:
+            String?
+        @Option(help: "Signs in this citizen without asking.") var approve: String?
+        @Option(help: "A further redirect address that is registered; a loopback address's port is free.") var redirect:
+            [String] = []
+
+        func run() async throws {
+            try await Output.ending {
+                var options = FUTSimulator.Options(port: port, ledgerPath: ledger)
+                if let settings { try Self.read(settings, "settings file") { try options.settings.change($0) } }
+                if let approve { options.settings.approves = approve }
+                options.settings.redirects += redirect
+                if let faults { try Self.read(faults, "fault script") { options.faults = try FUTFaultPlan($0) } }
+                if let world { try Self.read(world, "list of citizens") { options.world = try FUTWorld($0) } }
+                do {
+                    let simulator = try FUTSimulator(options)
+                    try await simulator.run { Output.line($0) }
+                } catch {
+                    throw OperationError(
+                        "The simulated FUT cannot run.", why: "\(error)",
+                        remedy: "Name another port: --port 0 takes any free one.",
+                        exitCode: 73)
+                }
+            }
+        }
+
+        private static func read(_ path: String, _ what: String, _ use: (JSON) throws -> Void) throws {
+            guard let bytes = SmallFile.read(path) else {
+                throw OperationError(
+                    "The \(what) cannot be read.", why: "\(path): \(String(cString: strerror(errno))).",
+                    remedy: "Check the path.",
+                    exitCode: 65)
+            }
+            do {
+                try use(try JSON(parsing: bytes))
+            } catch {
+                throw OperationError(
+                    "The \(what) is not understood.", why: "\(error)", remedy: "See the help of `simulate fut`.", exitCode: 65)
             }
         }
     }

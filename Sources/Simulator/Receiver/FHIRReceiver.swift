@@ -1,9 +1,7 @@
 import ExactJSON
 import HTTPTypes
 import Hummingbird
-import Logging
 import NIOCore
-import ServiceLifecycle
 
 /// A simulated FHIR R4 server on 127.0.0.1, for demo, tests and technicians, that fails as it is told.
 ///
@@ -55,60 +53,16 @@ public struct FHIRReceiver: Sendable {
     /// - Parameter onListening: called once with the base URL, `http://127.0.0.1:port/fhir`.
     /// - Throws: what binding the port threw.
     public func run(onListening: @escaping @Sendable (String) -> Void = { _ in }) async throws {
-        // Silent: Hummingbird calls each connection that our cancellation ends an error. What matters is in `state` and thrown.
-        let logger = Logger(label: "receiver") { _ in SwiftLogNoOpLogHandler() }
         let basePath = options.basePath
-        let application = Application(
-            responder: ReceiverResponder(state: state, options: options),
-            configuration: .init(address: .hostname("127.0.0.1", port: options.port), serverName: nil),
-            onServerRunning: { channel in
-                onListening("http://127.0.0.1:\(channel.localAddress?.port ?? 0)\(basePath)")
-            },
-            logger: logger)
-        // Not by cancellation: Hummingbird 2.28 then drops connections that were accepted and not yet handled, and NIO traps on
-        // those (seen). So the group has a task of its own, and our cancellation asks it to close in good order.
-        let (ending, end) = AsyncStream<Never>.makeStream()
-        let group = ServiceGroup(
-            configuration: .init(
-                services: [
-                    .init(service: application),
-                    .init(service: Ending(stream: ending), successTerminationBehavior: .gracefullyShutdownGroup),
-                ], logger: logger))
-        let serving = Task { try await group.run() }
-        try await withTaskCancellationHandler {
-            try await serving.value
-        } onCancel: {
-            end.finish()
-        }
-    }
-}
-
-/// Ends when its stream does, or with its group.
-private struct Ending: Service {
-    let stream: AsyncStream<Never>
-
-    func run() async throws {
-        for await _ in stream.cancelOnGracefulShutdown() {}
-    }
-}
-
-/// A request's context that keeps its connection, so that a fault can cut it.
-struct ReceiverContext: RequestContext {
-    var coreContext: CoreRequestContextStorage
-    let channel: any Channel
-
-    init(source: ApplicationRequestContextSource) {
-        coreContext = .init(source: source)
-        channel = source.channel
+        try await LoopbackServer.run(
+            ReceiverResponder(state: state, options: options), port: options.port, label: "receiver"
+        ) { onListening("http://127.0.0.1:\($0)\(basePath)") }
     }
 }
 
 struct ReceiverResponder: HTTPResponder {
     let state: ReceiverState
     let options: FHIRReceiver.Options
-
-    /// Ends an exchange without an answer: the connection is closed already.
-    struct Cut: Error {}
 
     func respond(to request: Request, context: ReceiverContext) async throws -> Response {
         var request = request
@@ -138,7 +92,7 @@ struct ReceiverResponder: HTTPResponder {
             query: request.uri.query ?? "", body: body,
             headers: Dictionary(request.headers.map { ($0.name.canonicalName, $0.value) }) { first, _ in first })
         let (reply, delay) = try await state.handle(call)
-        if let delay { await rest(delay) }
+        if let delay { await LoopbackServer.rest(delay) }
         switch reply {
         case .answer(let answer): return response(answer)
         case .raw(let status, let type, let text):
@@ -146,17 +100,12 @@ struct ReceiverResponder: HTTPResponder {
                 status: .init(code: status), headers: [.contentType: type], body: .init(byteBuffer: ByteBuffer(string: text)))
         case .hang:
             // Until the sender gives up and closes, which cancels nothing here: so not for ever either.
-            await rest(.seconds(600))
+            await LoopbackServer.rest(.seconds(600))
             fallthrough
         case .cut:
             try? await context.channel.close()
-            throw Cut()
+            throw ExchangeCut()
         }
-    }
-
-    /// Sleeps so long, or until the receiver ends.
-    private func rest(_ duration: Duration) async {
-        await cancelWhenGracefulShutdown { try? await Task.sleep(for: duration) }
     }
 
     private func response(_ answer: ReceiverAnswer) -> Response {

@@ -49,14 +49,14 @@ struct ReceiverQuery {
     }
 
     /// `system|value`, `|value` (no system), `value` (any system).
-    private static func token(_ text: String) -> (system: String?, value: String) {
+    static func token(_ text: String) -> (system: String?, value: String) {
         let parts = alternatives(text, at: "|")
         return parts.count == 1
             ? (nil, unescaped(parts[0])) : (unescaped(parts[0]), unescaped(parts[1...].joined(separator: "|")))
     }
 
     /// Cuts at a separator that has no backslash before it (FHIR search, section "escaping").
-    private static func alternatives(_ text: String, at separator: Character) -> [String] {
+    static func alternatives(_ text: String, at separator: Character) -> [String] {
         var parts = [""]
         var isEscaped = false
         for character in text {
@@ -70,7 +70,7 @@ struct ReceiverQuery {
         return parts
     }
 
-    private static func unescaped(_ text: String) -> String {
+    static func unescaped(_ text: String) -> String {
         var result = ""
         var isEscaped = false
         for character in text {
