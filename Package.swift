@@ -69,7 +69,10 @@ let package = Package(
             "Courier", ["Journal", "Destinations", "Steward", "Vitals", "HTTP", "HTTPMessage", "ExactJSON", logging, lifecycle]),
         room(
             "Simulator",
-            ["Protocols", "FHIR", "Vitals", "ExactJSON", "EventLoop", "CLinux", hummingbird, logging, lifecycle, crypto]),
+            [
+                "Protocols", "FHIR", "Vitals", "ExactJSON", "EventLoop", "CLinux", hummingbird, logging, lifecycle, crypto,
+                cryptoExtras,
+            ]),
         room("HubAPI", ["Vitals", "ExactJSON", hummingbird, logging, lifecycle]),
         room(
             "Gateway",
@@ -97,8 +100,8 @@ let package = Package(
         tests(
             "SimulatorTests",
             [
-                "Simulator", "Bluetooth", "Devices", "Catalogue", "Protocols", "Vitals", "ExactJSON", "HTTP", "HTTPMessage",
-                "EventLoop", "CLinux", crypto,
+                "Simulator", "Trust", "Destinations", "Bluetooth", "Devices", "Catalogue", "Protocols", "Vitals", "ExactJSON",
+                "HTTP", "HTTPMessage", "EventLoop", "CLinux", crypto,
             ]),
         tests("HTTPTests", ["HTTP", "HTTPMessage", "EventLoop", "CLinux"]),
         tests(
