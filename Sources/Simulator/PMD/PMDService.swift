@@ -207,8 +207,9 @@ struct PMDService {
         guard identifier?["system"]?.string.map(patientSystems.contains) ?? false,
             identifier?["value"]?.string.map({ $0.utf8.count == 11 && $0.allSatisfy(\.isNumber) }) ?? false
         else { throw Refusal(422, "value", "Observation.subject.identifier") }
-        guard (resource["effectiveDateTime"]?.string).flatMap({ Instant(iso8601: $0) }) != nil else {
-            throw Refusal(422, "value", "Observation.effective")
+        // vs-1: at least to the day.
+        guard (resource["effectiveDateTime"]?.string).flatMap({ FUTTime.range($0) }) != nil else {
+            throw Refusal(422, "invariant", "vs-1: Observation.effective")
         }
         let hasValue = resource["valueQuantity"] != nil || resource["dataAbsentReason"] != nil
         guard hasValue || !(resource["component"]?.array ?? []).isEmpty else {
@@ -240,7 +241,7 @@ struct PMDService {
             case "date":
                 guard let test = Self.date(field.value) else { throw Refusal(400, "value", "date") }
                 matches.removeAll { one in
-                    !((one.resource["effectiveDateTime"]?.string).flatMap { Instant(iso8601: $0) }.map(test) ?? false)
+                    !((one.resource["effectiveDateTime"]?.string).flatMap { FUTTime.range($0)?.first }.map(test) ?? false)
                 }
             default: throw Refusal(400, "not-supported", field.name)
             }

@@ -154,7 +154,8 @@ struct VKPService {
         guard let author = composition["author"]?[0], author["identifier"]?["value"]?.string != nil,
             author["display"]?.string != nil
         else { throw Refusal("2.4", "Composition.author") }
-        guard codes(issue["code"], "alert-code").contains(where: { $0.hasPrefix("5") }) else {
+        // The services are 1 to 7, each with its alerts below it.
+        guard codes(issue["code"], "alert-code").contains(where: { ("1"..."7").contains($0.prefix(1)) }) else {
             throw Refusal("2.4", "DetectedIssue.code")
         }
         let sections = (composition["section"]?.array ?? []).flatMap { $0["entry"]?.array ?? [] }
