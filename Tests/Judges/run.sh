@@ -3,8 +3,8 @@
 #
 # usage: Tests/Judges/run.sh [--verbose] [SAMPLES]
 #
-# SAMPLES holds transaction bundles as *.json, requests to FUT as *.fut, bundles for PMD as *.pmd and documents for VKP as *.vkp; without it the
-# Swift tests write theirs first. The Python packages go into a virtual environment under .build/, pinned by requirements.txt.
+# SAMPLES holds transaction bundles as *.json and requests to FUT as *.fut; without it the Swift tests write theirs first. The Python packages go into a virtual
+# environment under .build/, pinned by requirements.txt.
 set -eu
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -59,11 +59,12 @@ judge bundles "$judges/judge_bundle.py" --all-rules "$samples"/*.json
 judge seeded-mistakes "$judges/seeded_mistakes.py" "$samples"
 judge canary "$judges/canary.py"
 judge receiver "$judges/sekmet_roundtrip.py" "$samples"/*.json
-# Another's samples may hold no requests to national receivers.
+# Another's samples may hold no requests to FUT.
 if ls "$samples"/*.fut > /dev/null 2>&1; then
     judge fut "$judges/fut/judge_fut.py" --all-rules "$samples"/*.fut
     judge fut-seeded-mistakes "$judges/fut/seeded_mistakes_fut.py" "$samples"
 fi
+# Nor bundles for PMD and documents for VKP.
 if ls "$samples"/*.pmd > /dev/null 2>&1; then
     judge norway "$judges/norway/judge_norway.py" --all-rules "$samples"/*.pmd "$samples"/*.vkp
     judge norway-seeded-mistakes "$judges/norway/seeded_mistakes_norway.py" "$samples"
