@@ -125,6 +125,16 @@ import Vitals
                 == .items([ItemResult(1, unclear), ItemResult(2, unclear)]))
     }
 
+    @Test("One answer to the URL of all POSTs is nobody's")
+    func ambiguous() throws {
+        let posted = try PMDSamples.draft(Samples.bloodPressure, settings: PMDSamples.batch)
+        let unclear = ItemVerdict.reconcile(reason: "no answer for this entry alone")
+        #expect(
+            PMDSamples.destination().verdict(
+                on: response([Self.entry(echo: "Observation", Self.ok)]), to: posted, now: Samples.now)
+                == .items([ItemResult(1, unclear), ItemResult(2, unclear)]))
+    }
+
     @Test("The published example answer is understood as an answer to a request of its own example")
     func publishedAnswer() {
         let answer = response([
@@ -275,6 +285,12 @@ import Vitals
                         ItemResult(1, .uncertain(reason: "the receiver does not let us read (\(status))"))
                     ]))
         }
+    }
+
+    @Test("Another reading of ours with the same values at the same moment is not this one")
+    func foundAnotherOfOurs() throws {
+        let other: JSON = [["system": "urn:ietf:rfc:3986", "value": "urn:uuid:5d1f0a3e-9a50-4c6e-8f43-000000019999"]]
+        #expect(try found([ours().stored().setting("identifier", to: other)]) == .resend(nil))
     }
 
     @Test("Another value, time or patient under our identifier is a person's; so are two")
