@@ -68,5 +68,6 @@ fi
 if ls "$samples"/*.pmd > /dev/null 2>&1; then
     judge norway "$judges/norway/judge_norway.py" --all-rules "$samples"/*.pmd "$samples"/*.vkp
     judge norway-seeded-mistakes "$judges/norway/seeded_mistakes_norway.py" "$samples"
+    judge norway-plain-server "$judges/norway/plain_server.py" "$samples"/batch-*.pmd
 fi
 exit $failed
