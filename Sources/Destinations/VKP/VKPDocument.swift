@@ -156,7 +156,7 @@ struct VKPDocument: Hashable, Sendable {
         switch content {
         case .reported(_, let text): text
         case .notReported(let slot, let offset):
-            "Ingen måling mellom \(slot.start.iso8601(offsetMinutes: offset)) og \(slot.end.iso8601(offsetMinutes: offset)); "
+            "Ingen måling mellom \(Self.words(slot.start, offset)) og \(Self.words(slot.end, offset)); "
                 + "utstyrets minne er lest etterpå."
         }
     }
@@ -176,7 +176,14 @@ struct VKPDocument: Hashable, Sendable {
 }
 
 extension VKPDocument {
-    /// `Blodtrykk 118/87 mm[Hg]`: the numbers of an observation of ours, as they stand in it.
+    /// `23.02.2023 kl. 08:00`, on the patient's clock.
+    private static func words(_ instant: Instant, _ offsetMinutes: Int) -> String {
+        let text = instant.iso8601(offsetMinutes: offsetMinutes)
+        let date = text.prefix(10).split(separator: "-").reversed().joined(separator: ".")
+        return "\(date) kl. \(text.dropFirst(11).prefix(5))"
+    }
+
+    /// `Blodtrykk 118/87 mmHg`: the numbers of an observation of ours, as they stand in it.
     static func words(_ kind: Reading.Kind, _ observation: JSON) -> String {
         let quantities: [JSON?] =
             if kind == .bloodPressure {
@@ -190,8 +197,13 @@ extension VKPDocument {
             }
         let numbers = quantities.map { $0?["value"]?.number?.description ?? "?" }.joined(separator: "/")
         let unit = quantities.lazy.compactMap { $0?["unit"]?.string }.first ?? ""
-        return "\(names[kind] ?? kind.rawValue) \(numbers) \(unit)"
+        return "\(names[kind] ?? kind.rawValue) \(numbers) \(symbols[unit] ?? unit)"
     }
+
+    /// Units as people write them.
+    private static let symbols = [
+        "mm[Hg]": "mmHg", "Cel": "°C", "[degF]": "°F", "[lb_av]": "lb", "[in_i]": "in", "kg/m2": "kg/m²",
+    ]
 
     private static let names: [Reading.Kind: String] = [
         .bloodPressure: "Blodtrykk", .pulseRate: "Puls", .oxygenSaturation: "Oksygenmetning",

@@ -32,7 +32,7 @@ import Vitals
         #expect(composition["section"]?[0]?["text"]?["status"] == "additional")
         #expect(
             composition["section"]?[0]?["text"]?["div"]
-                == "<div xmlns=\"http://www.w3.org/1999/xhtml\">Blodtrykk 118/87 mm[Hg]; Puls 93 /min</div>")
+                == "<div xmlns=\"http://www.w3.org/1999/xhtml\">Blodtrykk 118/87 mmHg; Puls 93 /min</div>")
         #expect(composition["title"] == "Måledata rapportert")
         #expect(composition["relatesTo"] == nil)
         let issue = try #require(body.resource("DetectedIssue"))
@@ -99,6 +99,10 @@ import Vitals
         #expect(
             issue["identifiedPeriod"] == ["start": "2023-02-23T08:00:00+01:00", "end": "2023-02-23T12:00:00+01:00"])
         #expect(body.resource("Composition")?["title"] == "Måling ikke rapportert")
+        #expect(
+            body.resource("Composition")?["section"]?[0]?["text"]?["div"]
+                == "<div xmlns=\"http://www.w3.org/1999/xhtml\">Ingen måling mellom 23.02.2023 kl. 08:00 og 23.02.2023 kl. 12:00; utstyrets minne er lest etterpå.</div>"
+        )
     }
 
     @Test("A late reading makes a document that follows up the one that said nothing was reported")
@@ -148,7 +152,7 @@ import Vitals
     func words() throws {
         let body = try Samples.body(VKPSamples.draft(Samples.named("blood-pressure-no-diastolic").act))
         #expect(
-            body.resource("Composition")?["section"]?[0]?["text"]?["div"]?.string?.contains("Blodtrykk 120/? mm[Hg]") ?? false)
+            body.resource("Composition")?["section"]?[0]?["text"]?["div"]?.string?.contains("Blodtrykk 120/? mmHg") ?? false)
     }
 
     @Test("What was ordered is asked for by POST with the bare number in the form")
