@@ -98,7 +98,8 @@ struct PMDService {
             var response: [JSON.Member]
             do throws(Refusal) {
                 if case .entryRefused(index, let status) = setting.fault {
-                    throw Refusal(status, "business-rule", "the simulator was told to refuse it")
+                    throw Refusal(
+                        status, status < 500 ? "business-rule" : "exception", "the simulator was told to refuse it")
                 }
                 let (one, isNew) = try store(entry, isBatch: type == "batch", setting)
                 response = [.init("status", .string(isNew ? "201" : "200"))]

@@ -234,7 +234,7 @@ import Vitals
                 _ = try await hub.token()
                 Issue.record("a token")
             } catch let HelseIDError.clockSkew(skew, _) {
-                #expect(abs(skew.components.seconds - Int64(seconds)) <= 2)
+                #expect((5...11).contains(skew.components.seconds * Int64(seconds.signum())))
             }
             #expect(await run.state.grants().isEmpty)
         }
@@ -251,8 +251,8 @@ import Vitals
                 _ = try await hub.send(draft.request)
                 Issue.record("it was taken")
             } catch let HelseIDError.clockSkew(skew, code) {
-                // Whole seconds, and Hummingbird renews its date once a second.
-                #expect(abs(skew.components.seconds + 10) <= 2)
+                // The least that it can be: whole seconds, and Hummingbird renews its date once a second, later on a busy machine.
+                #expect((-10 ... -5).contains(skew.components.seconds))
                 #expect(code == "invalid_dpop_proof")
             }
             #expect(await run.state.observations().isEmpty)
@@ -291,6 +291,100 @@ import Vitals
             let draft = try Self.pmd(run).dispatch(of: [Self.due(Self.act(1))], context: Self.context)
             #expect(try await hub.send(draft.request).status == 200)
             #expect(await run.state.grants().last?.keyIdentifier == new.key.keyIdentifier)
+        }
+    }
+
+    // MARK: Any order of faults
+
+    /// Draws the same faults for the same seed.
+    private struct Weather: RandomNumberGenerator {
+        var state: UInt64
+
+        mutating func next() -> UInt64 {
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return state ^ (state >> 29)
+        }
+
+        mutating func plan() -> NHNFaultPlan {
+            let faults: [NHNFault] = [
+                .cut(stored: true), .cut(stored: false), .garbage(stored: true), .garbage(stored: false), .status(500),
+                .status(503), .status(502), .entryRefused(0, status: 500), .entryRefused(1, status: 503),
+                .status(429, retryAfter: 0),
+            ]
+            return NHNFaultPlan(
+                (0..<12).map { _ in
+                    NHNFaultRule(
+                        faults.randomElement(using: &self) ?? .status(500), path: "/pmd",
+                        after: Int.random(in: 0...1, using: &self),
+                        times: 1)
+                })
+        }
+    }
+
+    /// What a courier does, as far as it decides what is sent again. Returns the requests that it took.
+    ///
+    /// - Parameter asks: whether it looks before it sends again.
+    private static func deliver(_ act: Act, _ destination: PMDDestination, _ hub: inout NHNHub, asks: Bool) async throws -> Int {
+        var due = Self.due(act).items
+        for round in 1...60 {
+            guard !due.isEmpty else { return round }
+            let draft = try destination.dispatch(of: [DispatchAct(act: act, items: due)], context: context)
+            let verdict = destination.verdict(on: try await hub.send(draft.request), to: draft, now: hub.clock.wall)
+            var unclear: Set<Int64> = []
+            switch verdict {
+            case .items(let results):
+                for result in results {
+                    switch result.verdict {
+                    case .delivered: due.removeAll { $0.id == result.item }
+                    case .reconcile: unclear.insert(result.item)
+                    default: Issue.record("\(result)")
+                    }
+                }
+            case .reconcile: unclear = Set(draft.entries.map(\.item))
+            case .retry, .serverFailure, .waitUntilRetryAfter: break
+            default: Issue.record("\(verdict)")
+            }
+            guard asks else { continue }
+            for inquiry in destination.reconciliation(of: draft) ?? [] where unclear.contains(inquiry.item) {
+                // Until it is told: a search that fails changes nothing.
+                for _ in 0..<30 {
+                    let answer = destination.verdict(
+                        onReconciliation: try await hub.send(inquiry.request), of: inquiry.item, in: draft, now: hub.clock.wall)
+                    guard let found = verdicts(answer).first else { continue }
+                    if isDelivered(found) { due.removeAll { $0.id == inquiry.item } }
+                    if case .uncertain = found { continue }
+                    break
+                }
+            }
+        }
+        return 60
+    }
+
+    @Test("Whatever fails in whatever order, each reading stands there once", arguments: 0..<12)
+    func anyFaults(seed: UInt64) async throws {
+        try await NHNRun.with(NHNSettings(nonces: .everywhere)) { run in
+            var weather = Weather(state: seed &+ 1)
+            var hub = try await NHNHub(run)
+            for number in 1...4 {
+                await run.state.set(weather.plan())
+                #expect(try await Self.deliver(Self.act(number), Self.pmd(run), &hub, asks: true) < 60)
+            }
+            let identifiers = await run.state.observations().compactMap { $0.resource["identifier"]?[0]?["value"]?.string }
+            #expect(identifiers.count == 8)
+            #expect(Set(identifiers).count == 8)
+        }
+    }
+
+    @Test("Control: whoever sends again without asking has some of them twice")
+    func anyFaultsControl() async throws {
+        try await NHNRun.with(NHNSettings(nonces: .everywhere)) { run in
+            var weather = Weather(state: 1)
+            var hub = try await NHNHub(run)
+            for number in 1...4 {
+                await run.state.set(weather.plan())
+                _ = try await Self.deliver(Self.act(number), Self.pmd(run), &hub, asks: false)
+            }
+            #expect(await run.state.observations().count > 8)
         }
     }
 
