@@ -6,8 +6,8 @@ import Testing
 import Trust
 import Vitals
 
-/// The simulated HelseID says no: each part of a request wrong by itself.
-@Suite struct HelseIDServerTests {
+/// The simulated HelseID says no: each part of a request wrong by itself. One after the other: tests beside it measure time.
+@Suite(.serialized) struct HelseIDServerTests {
     /// Asks for a token with what the closure makes of a good request.
     private func ask(
         _ run: NHNRun, _ forger: NHNForger, assertionHeader: [String: JSON] = [:], assertion: [String: JSON] = [:],

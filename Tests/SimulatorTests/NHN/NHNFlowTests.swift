@@ -7,7 +7,8 @@ import Trust
 import Vitals
 
 /// The hub's own code against the simulated services, over HTTP: tokens, bundles, documents, and what goes wrong on the way.
-@Suite struct NHNFlowTests {
+/// One after the other: tests beside it measure time.
+@Suite(.serialized) struct NHNFlowTests {
     private static let person = "01819540094"
 
     private static func act(_ number: Int) -> Act {
