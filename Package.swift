@@ -66,7 +66,8 @@ let package = Package(
         room("Journal", ["Vitals", "Steward", "ExactJSON", "EventLoop", "CSQLite", crypto]),
         room("Intake", ["Devices", "Catalogue", "Protocols", "Journal", "Steward", "Vitals"]),
         room(
-            "Courier", ["Journal", "Destinations", "Steward", "Vitals", "HTTP", "HTTPMessage", "ExactJSON", logging, lifecycle]),
+            "Courier",
+            ["Journal", "Destinations", "Trust", "Steward", "Vitals", "HTTP", "HTTPMessage", "ExactJSON", logging, lifecycle]),
         room(
             "Simulator",
             [
@@ -77,7 +78,8 @@ let package = Package(
         room(
             "Gateway",
             [
-                "Vitals", "ExactJSON", "Protocols", "Catalogue", "Steward", "FHIR", "HTTPMessage", "Devices", "Destinations",
+                "Vitals", "ExactJSON", "Protocols", "Catalogue", "Steward", "FHIR", "HTTPMessage", "Trust", "Devices",
+                "Destinations",
                 "EventLoop", "HTTP", "Bluetooth", "Journal", "Intake", "Courier", "Simulator", "HubAPI",
                 "CSystemd", "CLinux", crypto, logging, lifecycle, arguments,
             ]),
@@ -113,7 +115,8 @@ let package = Package(
         tests(
             "CourierTests",
             [
-                "Courier", "Journal", "Steward", "Simulator", "Destinations", "HTTP", "HTTPMessage", "Vitals", "ExactJSON",
+                "Courier", "Journal", "Steward", "Simulator", "Destinations", "Trust", "HTTP", "HTTPMessage", "Vitals",
+                "ExactJSON",
                 "EventLoop", "CLinux",
             ]),
         tests(

@@ -40,11 +40,13 @@ run "clock jump" python3 Tests/Rigs/clockjump.py
 run "thirty days offline" python3 Tests/Rigs/offline.py
 run "leak search" python3 Tests/Rigs/leak.py
 run "configuration errors" python3 Tests/Rigs/configerrors.py
+run "FUT: demo and kills" python3 Tests/Rigs/fut.py
 
 if [[ -f Tests/Rigs/systemd.sh ]]; then run "systemd unit" bash Tests/Rigs/systemd.sh; fi
 # A virtual machine with Debian's kernel; the first run builds its image.
 run "radio: smoke" python3 Tests/Rigs/radio.py --smoke
 # These bring their own Python packages, pinned, from PyPI (Tests/Judges/requirements.txt).
 run "judges" sh Tests/Judges/run.sh
+run "simulated FUT" python3 Tests/Rigs/fut_simulator.py
 run "foreign receiver" python3 Tests/Rigs/foreign.py
 finish

@@ -11,6 +11,8 @@ import Vitals
 actor ChannelWorker {
     private let channel: String
     private let receiver: Receiver
+    /// Of the channel's patient.
+    private let desk: any ChannelDesk
     private let journal: Journal
     private let clock: any Clock
     private let bell: Doorbell
@@ -24,6 +26,8 @@ actor ChannelWorker {
     private var settling: [Int64: MonotonicTime] = [:]
     /// What an earlier run left behind was found: before that, nothing is sent.
     private var hasLookedBack = false
+    /// Before that no further dispatch leaves.
+    private var paced: MonotonicTime?
 
     /// A reading this young goes ahead of a backlog: somebody may be looking at it now. Ours: twice the time that a technician
     /// waits at the table in a provisioning of ten minutes.
@@ -38,11 +42,13 @@ actor ChannelWorker {
     private static let journalPause = Duration.seconds(5)
 
     init(
-        channel: String, receiver: Receiver, journal: Journal, clock: any Clock, bell: Doorbell, isHeld: Bool,
+        channel: String, receiver: Receiver, desk: any ChannelDesk, journal: Journal, clock: any Clock, bell: Doorbell,
+        isHeld: Bool,
         report: @escaping @Sendable (CourierEvent) -> Void
     ) {
         self.channel = channel
         self.receiver = receiver
+        self.desk = desk
         self.journal = journal
         self.clock = clock
         self.bell = bell
@@ -99,6 +105,7 @@ actor ChannelWorker {
             try await reconcile(dispatch)
             return .again
         }
+        if let paced, paced > now.monotonic { return .sleep(until: paced) }
         aside = aside.filter { $0.value > now.monotonic }
         guard let act = try await nextAct(now) else {
             var later = Array(aside.values) + Array(settling.values)
@@ -118,9 +125,9 @@ actor ChannelWorker {
     }
 
     private func nextAct(_ now: ClockReading, but aside: Set<Int64>) async throws(JournalError) -> Int64? {
-        let channel = channel
+        let (channel, isChronological) = (channel, receiver.isChronological)
         return try await journal.read { tx in
-            if let newest = try tx.nextActs(channel: channel, limit: 1, order: .newestFirst).first,
+            if !isChronological, let newest = try tx.nextActs(channel: channel, limit: 1, order: .newestFirst).first,
                 now.wall - newest.effective < Self.fresh, !aside.contains(newest.act)
             {
                 return newest.act
@@ -136,36 +143,73 @@ actor ChannelWorker {
     }
 
     private func deliver(_ act: Int64, now: ClockReading) async throws(JournalError) {
-        let (channel, receiver) = (channel, receiver)
+        if let verdict = try await desk.makeReady(for: act) {
+            try await obey(verdict, act: act, at: clock.now())
+            return
+        }
+        let (channel, receiver, desk) = (channel, receiver, desk)
         let preparation = try await journal.write { tx in
-            try tx.prepare(act: act, channel: channel, receiver: receiver, now: now)
+            try tx.prepare(act: act, channel: channel, receiver: receiver, desk: desk, now: now)
         }
         switch preparation {
         case .nothing(let events): events.forEach(report)
         case .waits: waiting.insert(act)
         case .ready(let prepared):
-            let outcome = await send(prepared.draft.request)
+            prepared.events.forEach(report)
+            let exchange = await send(prepared.draft.request, target: prepared.target)
             do throws(JournalError) {
-                try await conclude(prepared, outcome: outcome)
+                try await conclude(prepared, exchange)
             } catch {
                 // The answer could not be written down (the disk is full): it is asked for when it can.
                 settling[prepared.dispatch] = clock.now().monotonic + receiver.settling
                 throw error
             }
+            if receiver.pace > .zero { paced = clock.now().monotonic + receiver.pace }
         }
     }
 
+    private enum Exchanged {
+        case outcome(HTTPOutcome)
+        /// Nothing was sent: there is no credential for it now.
+        case unauthorized(DispatchVerdict)
+    }
+
     /// Credentials are added last: the frozen request holds none.
-    private func send(_ request: HTTPRequest) async -> HTTPOutcome {
-        var request = request
-        request.headers += await receiver.credential.headers()
-        return await receiver.client.send(request)
+    private func send(_ request: HTTPRequest, target: String) async -> Exchanged {
+        switch await desk.authorize(target: target) {
+        case .verdict(let verdict): return .unauthorized(verdict)
+        case .headers(let headers):
+            var request = request
+            request.headers += headers
+            return .outcome(await receiver.client.send(request))
+        }
+    }
+
+    /// A question, and what the answer to it means; or what keeps us from asking.
+    private func ask(
+        _ request: HTTPRequest, target: String, meaning: (HTTPOutcome, Instant) -> DispatchVerdict
+    ) async -> (verdict: DispatchVerdict, now: ClockReading) {
+        let exchange = await send(request, target: target)
+        let now = clock.now()
+        switch exchange {
+        case .outcome(let outcome): return (meaning(outcome, now.wall), now)
+        case .unauthorized(let verdict): return (verdict, now)
+        }
     }
 
     /// Everything that follows from an answer is one transaction: a crash finds either an attempt without outcome, or all of it.
-    private func conclude(_ prepared: Prepared, outcome: HTTPOutcome) async throws(JournalError) {
+    private func conclude(_ prepared: Prepared, _ exchange: Exchanged) async throws(JournalError) {
         let now = clock.now()
-        let verdict = receiver.destination.verdict(on: outcome, to: prepared.draft, now: now.wall)
+        let outcome: HTTPOutcome
+        let verdict: DispatchVerdict
+        switch exchange {
+        case .outcome(let ended):
+            outcome = ended
+            verdict = receiver.destination.verdict(on: ended, to: prepared.draft, now: now.wall)
+        case .unauthorized(let reason):
+            outcome = .notSent(HTTPFailure(.credential, "no credential"))
+            verdict = reason
+        }
         let results: [ItemResult]
         switch verdict {
         case .items(let items): results = items
@@ -202,7 +246,7 @@ actor ChannelWorker {
         case .rollFailure(let kind, let reason): try await roll(kind: kind, reason: reason, at: now)
         case .hold(let code, let reason): try await hold(code, reason: reason, at: now)
         case .refreshCredential:
-            if !(await receiver.credential.refresh()) {
+            if !(await desk.renewCredential()) {
                 try await obey(.refreshCredential, act: act, at: now)
             }
         case .stepAside(let until): aside[act] = until
@@ -279,6 +323,9 @@ actor ChannelWorker {
                 }
             case .open: settling[prepared.dispatch] = now.monotonic + receiver.settling
             case .waiting: state.passed()
+            case .replanned:
+                state.passed()
+                await desk.planChanged()
             case .uncertain(let item): report(.uncertain(subjects: [item.readingSubject], receiver: receiver.name))
             case .failed(let reason):
                 if hasFailed { continue }
@@ -293,10 +340,9 @@ actor ChannelWorker {
 
     private func readBack(_ item: ItemRecord, at reference: ServerReference, of prepared: Prepared) async throws(JournalError) {
         let request = receiver.destination.readBack(of: item.id, at: reference, in: prepared.draft)
-        let outcome = await send(request)
-        let now = clock.now()
-        let verdict = receiver.destination.verdict(
-            onReadBack: outcome, of: item.id, at: reference, in: prepared.draft, now: now.wall)
+        let (verdict, now) = await ask(request, target: prepared.target) { outcome, now in
+            receiver.destination.verdict(onReadBack: outcome, of: item.id, at: reference, in: prepared.draft, now: now)
+        }
         try await conclude(inquiryOn: item, verdict, of: prepared, at: now)
     }
 
@@ -350,7 +396,8 @@ actor ChannelWorker {
             }
             guard let first = items.first, let act = try tx.act(id: first.act) else { return nil }
             return Prepared(
-                act: act, items: items, dispatch: id, draft: dispatch.draft, attempt: attempt.id, started: attempt.started)
+                act: act, items: items, dispatch: id, draft: dispatch.draft, target: first.target, attempt: attempt.id,
+                started: attempt.started)
         }
         guard let prepared = loaded else {
             settling[id] = nil
@@ -372,10 +419,9 @@ actor ChannelWorker {
                 _ = try await conclude(inquiryOn: item, cannotAsk, of: prepared, at: clock.now())
                 continue
             }
-            let outcome = await send(inquiry.request)
-            let now = clock.now()
-            let verdict = receiver.destination.verdict(
-                onReconciliation: outcome, of: item.id, in: prepared.draft, now: now.wall)
+            let (verdict, now) = await ask(inquiry.request, target: prepared.target) { outcome, now in
+                receiver.destination.verdict(onReconciliation: outcome, of: item.id, in: prepared.draft, now: now)
+            }
             if case .resend = verdict.answer?.verdict { isLost = true }
             guard try await conclude(inquiryOn: item, verdict, of: prepared, at: now) else {
                 // Not answered: asked again after the channel's pause, the item stays as it was.

@@ -54,6 +54,18 @@ public final class Courier: Service {
         ring()
     }
 
+    /// What held the channel is mended: opens it.
+    public func release(channel: String) async throws(JournalError) {
+        try await journal.write { tx in
+            guard var record = try tx.channel(channel), let held = record.held else { return }
+            try tx.clear(held.code, subject: channel)
+            record.held = nil
+            try tx.setChannel(record)
+        }
+        await workers.withLock { $0[channel] }?.release()
+        ring()
+    }
+
     /// Lets go of every connection, after ``run()`` has ended and before the process does.
     public func close() async {
         for receiver in receivers { await receiver.client.close() }
@@ -72,10 +84,11 @@ public final class Courier: Service {
                         await newWork.wait(atMost: Self.journalPause)
                         continue
                     }
-                    for (channel, receiver, isHeld) in found {
+                    for (channel, receiver, patient, isHeld) in found {
                         let bell = Doorbell()
                         let worker = ChannelWorker(
-                            channel: channel, receiver: receiver, journal: journal, clock: clock, bell: bell, isHeld: isHeld,
+                            channel: channel, receiver: receiver, desk: receiver.desks.desk(for: patient), journal: journal,
+                            clock: clock, bell: bell, isHeld: isHeld,
                             report: report)
                         bells.withLock { $0[channel] = bell }
                         workers.withLock { $0[channel] = worker }
@@ -90,7 +103,7 @@ public final class Courier: Service {
         }
     }
 
-    private typealias NewChannel = (channel: String, receiver: Receiver, isHeld: Bool)
+    private typealias NewChannel = (channel: String, receiver: Receiver, patient: PatientAlias, isHeld: Bool)
     /// After a failure of the journal: it needs a moment to reopen, and a broken disk must not be spun on.
     private static let journalPause = Duration.seconds(5)
 
@@ -99,20 +112,28 @@ public final class Courier: Service {
         let known = bells.withLock { Set($0.keys) }
         let names = self.names
         return try await journal.read { tx -> [NewChannel] in
-            var found: [(String, String)] = []
+            var found: [(channel: String, receiver: String, act: Int64?)] = []
             for name in names {
-                for work in try tx.channels(receiver: name) { found.append((work.channel, name)) }
+                for work in try tx.channels(receiver: name) {
+                    found.append((work.channel, name, try tx.nextActs(channel: work.channel, limit: 1).first?.act))
+                }
             }
             for attempt in try tx.openAttempts() {
-                if let dispatch = try tx.dispatch(id: attempt.dispatch) { found.append((dispatch.channel, dispatch.receiver)) }
+                guard let dispatch = try tx.dispatch(id: attempt.dispatch) else { continue }
+                let act = try dispatch.entries.first.flatMap { entry in try tx.item(id: entry.item) }?.act
+                found.append((dispatch.channel, dispatch.receiver, act))
             }
             for name in names {
-                for item in try tx.items(state: .uncertain, receiver: name, limit: 100) { found.append((item.channel, name)) }
+                for item in try tx.items(state: .uncertain, receiver: name, limit: 100) {
+                    found.append((item.channel, name, item.act))
+                }
             }
             var fresh: [String: NewChannel] = [:]
-            for (channel, name) in found where !known.contains(channel) {
-                guard let receiver = receivers.first(where: { $0.name == name }) else { continue }
-                fresh[channel] = (channel, receiver, try tx.channel(channel)?.held != nil)
+            for (channel, name, act) in found where !known.contains(channel) && fresh[channel] == nil {
+                guard let receiver = receivers.first(where: { $0.name == name }), let act,
+                    let patient = try tx.act(id: act)?.patient
+                else { continue }
+                fresh[channel] = (channel, receiver, patient, try tx.channel(channel)?.held != nil)
             }
             return Array(fresh.values)
         }

@@ -5,6 +5,8 @@ public enum CourierEvent: Sendable {
     case delivered(subjects: [SubjectID], receiver: String, sinceReceived: Duration?)
     case quarantined(subjects: [SubjectID], receiver: String, code: String)
     case uncertain(subjects: [SubjectID], receiver: String)
+    /// The receiver did not ask for it.
+    case unasked(subjects: [SubjectID], receiver: String, reason: String)
     case withdrawn(subjects: [SubjectID], receiver: String, reason: String)
     /// An answer that concerns the channel, such as `dns`, `http-503`.
     case failed(channel: String, kind: String)

@@ -11,8 +11,12 @@ struct Prepared: Sendable {
     var items: [ItemRecord]
     var dispatch: Int64
     var draft: DispatchDraft
+    /// Where it goes at the receiver.
+    var target: String
     var attempt: Int64
     var started: ClockReading
+    /// What was decided about the act's other items on the way.
+    var events: [CourierEvent] = []
 }
 
 /// What came of looking at an act that is due.
@@ -27,7 +31,9 @@ enum Preparation: Sendable {
 /// The courier's transactions: everything that must be on disk together.
 extension Transaction {
     /// Decides what may leave of an act, freezes the request and commits the attempt, before the first byte leaves.
-    func prepare(act id: Int64, channel: String, receiver: Receiver, now: ClockReading) throws(JournalError) -> Preparation {
+    func prepare(
+        act id: Int64, channel: String, receiver: Receiver, desk: any ChannelDesk, now: ClockReading
+    ) throws(JournalError) -> Preparation {
         guard let act = try act(id: id) else { return .nothing([]) }
         let waiting = try waitingItems(act: id, channel: channel)
         // A correction of something goes after it: first what is observed, then what is taken back.
@@ -48,19 +54,86 @@ extension Transaction {
             }
         }
         guard !due.isEmpty else { return .nothing(events) }
+        if let patient = act.patient, receiver.channel(for: patient) != channel {
+            // Bound to somebody else since: their channel is not this one (R4).
+            return .nothing(
+                events + (try quarantine(due, MappingError(.patientID, "The act is another patient's."), receiver, now)))
+        }
+        var target = due.first?.target ?? ""
+        switch kind {
+        case .observation:
+            if let snapshot = try snapshot(act) {
+                let routes = try desk.route(due, of: snapshot, in: self, now: now)
+                events += try take(routes, of: act, due, receiver: receiver, now: now)
+            }
+            // Those of one place go together, the others when their turn comes.
+            let placed = try waitingItems(act: id, channel: channel).filter { $0.kind == .observation }
+            target = placed.first?.target ?? ""
+            due = placed.filter { $0.target == target }
+        case .correction: if receiver.destination.correctsOneByOne { due = Array(due.prefix(1)) }
+        }
+        guard !due.isEmpty else { return .nothing(events) }
         switch try frozen(due, of: act, kind: kind, channel: channel, receiver: receiver, now: now) {
         case .success(let record):
             for item in due { try setItem(item.id, state: .sending) }
             let attempt = try beginAttempt(dispatch: record.id, receiver: receiver.name, at: now)
             return .ready(
-                Prepared(act: act, items: due, dispatch: record.id, draft: record.draft, attempt: attempt, started: now))
-        case .failure(let error):
-            for item in due { try setItem(item.id, state: .quarantined, reason: error.code.rawValue) }
-            try raise(Condition(.quarantine, subject: receiver.name, since: now.wall, reason: error.message))
-            events.append(
-                .quarantined(subjects: due.map(\.readingSubject), receiver: receiver.name, code: error.code.rawValue))
-            return .nothing(events)
+                Prepared(
+                    act: act, items: due, dispatch: record.id, draft: record.draft, target: target, attempt: attempt,
+                    started: now,
+                    events: events))
+        case .failure(let error): return .nothing(events + (try quarantine(due, error, receiver, now)))
         }
+    }
+
+    private func quarantine(
+        _ items: [ItemRecord], _ error: MappingError, _ receiver: Receiver, _ now: ClockReading
+    ) throws(JournalError) -> [CourierEvent] {
+        for item in items { try setItem(item.id, state: .quarantined, reason: error.code.rawValue) }
+        try raise(Condition(.quarantine, subject: receiver.name, since: now.wall, reason: error.message))
+        return [.quarantined(subjects: items.map(\.readingSubject), receiver: receiver.name, code: error.code.rawValue)]
+    }
+
+    /// Writes down where the items of an act go. An item that goes to several places is joined by others for them.
+    private func take(
+        _ routes: [Route], of act: ActRecord, _ due: [ItemRecord], receiver: Receiver, now: ClockReading
+    ) throws(JournalError) -> [CourierEvent] {
+        var events: [CourierEvent] = []
+        for item in due {
+            let decisions = routes.filter { $0.item == item.id }.map(\.decision)
+            var targets = decisions.compactMap { decision in if case .send(let target) = decision { target } else { nil } }
+            if !targets.isEmpty {
+                // The place that it had stays its own, where that is still one.
+                let own = targets.remove(at: targets.firstIndex(of: item.target) ?? 0)
+                if own != item.target {
+                    // A request to the place before is not to be sent again.
+                    if let open = try openDispatch(item: item.id) { try dropDispatch(id: open.id) }
+                    try setItem(item.id, target: own)
+                }
+                guard let reading = act.readings.first(where: { $0.id == item.reading }) else { continue }
+                for target in targets {
+                    _ = try insertItem(
+                        act: act.id, reading: reading, kind: .observation, receiver: item.receiver, channel: item.channel,
+                        target: target, effective: item.effective, created: now.wall)
+                }
+                continue
+            }
+            switch decisions.first {
+            case .hold(let reason):
+                try setItem(item.id, state: .held, reason: reason)
+                events.append(.unasked(subjects: [item.readingSubject], receiver: receiver.name, reason: reason))
+            case .quarantine(let code):
+                try setItem(item.id, state: .quarantined, reason: code)
+                try raise(
+                    Condition(
+                        .quarantine, subject: receiver.name, since: now.wall,
+                        reason: "It cannot be decided where at the receiver a reading goes (\(code)).")
+                )
+                events.append(.quarantined(subjects: [item.readingSubject], receiver: receiver.name, code: code))
+            case .send, nil: continue
+            }
+        }
+        return events
     }
 
     /// The request of an earlier try where it tells of just these items, else a new one.
@@ -97,7 +170,9 @@ extension Transaction {
                     id: $0.id, reading: $0.readingSubject, serverReference: $0.serverReference.flatMap { ServerReference($0) })
             },
             claimedIdentifier: try !claimsDeviceTime(act, receiver: receiver.name))
-        let context = DispatchContext(patientID: act.patient.rawValue, gateway: receiver.gateway)
+        let context = DispatchContext(
+            patientID: act.patient.rawValue, gateway: receiver.gateway,
+            target: due.first.flatMap { try? JSON(parsing: $0.target) })
         return Result { () throws(MappingError) in
             switch kind {
             case .observation: try receiver.destination.dispatch(of: [dispatchAct], context: context)

@@ -21,6 +21,8 @@ struct Settlement: Sendable {
         case open
         /// It is owed as before.
         case waiting
+        /// It is owed as before, and where it goes has to be decided by a plan that is fetched anew.
+        case replanned
         /// A person decides, or it is sent again by policy.
         case uncertain(ItemRecord)
         case failed(reason: String)
@@ -32,6 +34,8 @@ struct Settlement: Sendable {
     static let outcomeUnknown = "outcome-unknown"
     /// The reason of an item whose outcome nobody can find out.
     static let forAPerson = "for-a-person"
+    /// Begins the reason of an item whose place at the receiver is to be decided anew; the receiver's code follows.
+    static let replanned = "replanned:"
     /// What is kept of a refusal: an OperationOutcome is a few hundred bytes, an HTML error page is not worth more.
     private static let mostDetailBytes = 16_384
 
@@ -91,8 +95,11 @@ struct Settlement: Sendable {
                 at: now.wall, actor: "daemon", action: "quarantine", subject: item.readingSubject.rawValue, detail: text)
             return .quarantined(item, code: code)
         case .reassign(let reason):
-            // What it answers has to be decided anew by the receiver's plan, which this release does not fetch: a person sees it.
-            return try settle(item, .quarantine(code: "order-changed", text: reason), in: tx)
+            try tx.setItem(item.id, state: .waiting, reason: Self.replanned + (Self.isCode(reason) ? reason : "error"))
+            // The request names what does not hold any more.
+            try tx.dropDispatch(id: prepared.dispatch)
+            try tx.clearFailures(of: channel)
+            return .replanned
         case .readBack(let reference):
             // Open until compared: a crash in between asks the receiver again.
             try tx.setItem(item.id, state: .uncertain, reason: Self.outcomeUnknown)

@@ -1,11 +1,13 @@
 /// Search parameters as FHIR and URLs want them.
 enum FHIRSearch {
-    /// `identifier=system%7Cvalue`.
+    /// `identifier=system%7Cvalue`, or `identifier=value` for an identifier without a system.
     ///
     /// FHIR escapes `$`, `,`, `|` and `\` inside a value with a backslash (R4, 3.1.1.4.0); the URL then percent-encodes what RFC
     /// 3986 does not allow in a query, and `&`, `+`, `=`, `#`, `%`, which would mean something else there. The bar between system
     /// and value is not allowed in a query either.
-    static func identifier(system: String, value: String) -> String { token("identifier", system: system, value: value) }
+    static func identifier(system: String?, value: String) -> String {
+        system.map { token("identifier", system: $0, value: value) } ?? parameter("identifier", value)
+    }
 
     /// `code=system%7Cvalue`.
     static func token(_ name: StaticString, system: String, value: String) -> String {

@@ -11,6 +11,8 @@ public struct ReceiverSettings: Hashable, Sendable {
     public var maximumActs: Int
     /// What to do where the receiver cannot be asked whether it has something.
     public var whenUncertain: UncertainPolicy
+    /// Of a PHD receiver: the edition of the guide that it takes.
+    public var phdEdition: PHDEdition
 
     public enum UncertainPolicy: String, Hashable, Sendable, CaseIterable {
         /// Send again: it may stand there twice.
@@ -21,7 +23,7 @@ public struct ReceiverSettings: Hashable, Sendable {
 
     public init(
         name: String, kind: DestinationKind, baseURL: String, rounding: RoundingTable = .standard, maximumActs: Int = 1,
-        whenUncertain: UncertainPolicy = .hold
+        whenUncertain: UncertainPolicy = .hold, phdEdition: PHDEdition = .v2
     ) {
         self.name = name
         self.kind = kind
@@ -31,6 +33,7 @@ public struct ReceiverSettings: Hashable, Sendable {
         self.rounding = rounding
         self.maximumActs = max(1, maximumActs)
         self.whenUncertain = whenUncertain
+        self.phdEdition = phdEdition
     }
 }
 

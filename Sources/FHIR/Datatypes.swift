@@ -46,10 +46,10 @@ extension R4 {
     /// An identifier; without a value it says by extension that the value is unknown.
     public struct Identifier: FHIRElement {
         public var type: CodeableConcept?
-        public var system: String
+        public var system: String?
         public var value: String?
 
-        public init(system: String, value: String?, type: CodeableConcept? = nil) {
+        public init(system: String?, value: String?, type: CodeableConcept? = nil) {
             self.type = type
             self.system = system
             self.value = value

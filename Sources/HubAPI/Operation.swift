@@ -31,6 +31,18 @@ public enum Operation: Hashable, Sendable {
     case rotateKeys
     case wipeKeys(confirm: String)
     case audit(limit: Int)
+    /// The citizens' sign-ins, where receivers ask for them.
+    case signIns
+    /// Begins a citizen's sign-in; it is followed by ``signIn(id:)``, and answered where a browser brings the answer.
+    case beginSignIn(receiver: String, patient: String, way: String?)
+    case signIn(id: Int)
+    /// The address that the browser was sent to; or, where a listener on the hub got it, the request's target and its `Host`.
+    case answerSignIn(id: Int, address: String, host: String?)
+    case signOut(receiver: String, patient: String)
+    /// What a receiver's plan asks of a patient, and when.
+    case plan(receiver: String, patient: String)
+    /// How the patient's devices here and in the receiver's records differ.
+    case equipment(receiver: String, patient: String)
     /// Begins a look around: for devices that fit an entry of the catalogue, or for all that advertise. The three that begin something answer with its number; it is followed by ``procedure(id:after:)``.
     case beginScan(seconds: Int, all: Bool)
     case beginPairing(Pairing)

@@ -31,6 +31,13 @@ extension Operation {
         case .rotateKeys: "rotate-keys"
         case .wipeKeys: "wipe-keys"
         case .audit: "audit"
+        case .signIns: "sign-ins"
+        case .beginSignIn: "begin-sign-in"
+        case .signIn: "sign-in"
+        case .answerSignIn: "answer-sign-in"
+        case .signOut: "sign-out"
+        case .plan: "plan"
+        case .equipment: "equipment"
         case .beginScan: "begin-scan"
         case .beginPairing: "begin-pairing"
         case .beginVerification: "begin-verification"
@@ -43,7 +50,7 @@ extension Operation {
 
     public var parameters: JSON {
         switch self {
-        case .status, .devices, .declareClock, .rotateKeys, .resetAdapter: [:]
+        case .status, .devices, .declareClock, .rotateKeys, .resetAdapter, .signIns: [:]
         case .device(let name), .forgetDevice(let name): ["name": .string(name)]
         case .deviceLog(let name, let limit): ["name": .string(name), "limit": .integer(limit)]
         case .addDevice(let name, let model, let bearer):
@@ -87,7 +94,13 @@ extension Operation {
         case .beginVerification(let name, let seconds): ["name": .string(name), "seconds": .integer(seconds)]
         case .procedure(let id, let after): ["id": .integer(id), "after": .integer(after)]
         case .answerProcedure(let id, let text): ["id": .integer(id), "text": .string(text)]
-        case .cancelProcedure(let id): ["id": .integer(id)]
+        case .cancelProcedure(let id), .signIn(let id): ["id": .integer(id)]
+        case .beginSignIn(let receiver, let patient, let way):
+            .members(["receiver": .string(receiver), "patient": .string(patient), "way": way.map { .string($0) }])
+        case .answerSignIn(let id, let address, let host):
+            .members(["id": .integer(id), "address": .string(address), "host": host.map { .string($0) }])
+        case .signOut(let receiver, let patient), .plan(let receiver, let patient), .equipment(let receiver, let patient):
+            ["receiver": .string(receiver), "patient": .string(patient)]
         }
     }
 
@@ -153,6 +166,21 @@ extension Operation {
             self = .answerProcedure(id: try parameters.integer("id"), text: try parameters.text("text"))
         case "cancel-procedure": self = .cancelProcedure(id: try parameters.integer("id"))
         case "reset-adapter": self = .resetAdapter
+        case "sign-ins": self = .signIns
+        case "begin-sign-in":
+            self = .beginSignIn(
+                receiver: try parameters.text("receiver"), patient: try parameters.text("patient"),
+                way: try parameters.optionalText("way"))
+        case "sign-in": self = .signIn(id: try parameters.integer("id"))
+        case "answer-sign-in":
+            self = .answerSignIn(
+                id: try parameters.integer("id"), address: try parameters.text("address"),
+                host: try parameters.optionalText("host"))
+        case "sign-out":
+            self = .signOut(receiver: try parameters.text("receiver"), patient: try parameters.text("patient"))
+        case "equipment":
+            self = .equipment(receiver: try parameters.text("receiver"), patient: try parameters.text("patient"))
+        case "plan": self = .plan(receiver: try parameters.text("receiver"), patient: try parameters.text("patient"))
         default:
             throw OperationError(
                 "The hub does not know the operation \"\(name)\".",

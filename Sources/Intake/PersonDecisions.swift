@@ -149,7 +149,7 @@ extension Desk {
                 if let correction {
                     try tx.setItem(correction.id, state: .waiting, serverReference: item.serverReference)
                 }
-            case .waiting, .quarantined: try tx.setItem(item.id, state: .withdrawn, reason: why, at: now.wall)
+            case .waiting, .held, .quarantined: try tx.setItem(item.id, state: .withdrawn, reason: why, at: now.wall)
             case .sending, .uncertain, .withdrawn: break
             }
         }

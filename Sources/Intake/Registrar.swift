@@ -189,7 +189,7 @@ struct Registrar: Sendable {
 
     /// Whether a receiver was told of it: then it is too late to change its time.
     func hasLeft(_ record: ActRecord, in tx: Transaction) throws(JournalError) -> Bool {
-        try tx.items(act: record.id).contains { $0.state != .waiting }
+        try tx.items(act: record.id).contains { !$0.state.isUntold }
     }
 
     private func timeAgain(_ record: ActRecord, model: Model, in tx: Transaction) throws(JournalError) -> TimeDecision {
@@ -218,7 +218,7 @@ struct Registrar: Sendable {
         }
         if changed.effective != record.effective || changed.patient != record.patient {
             // Obligations that were made for the earlier decision, none of which has left.
-            for item in try tx.items(act: record.id) where item.state == .waiting {
+            for item in try tx.items(act: record.id) where item.state.isUntold {
                 // A request that was frozen for it and did not arrive tells the earlier decision: it must not be sent again.
                 if let dispatch = try tx.openDispatch(item: item.id) { try tx.dropDispatch(id: dispatch.id) }
                 try tx.setItem(item.id, state: .withdrawn, reason: "superseded", at: record.received.wall)
@@ -241,7 +241,7 @@ struct Registrar: Sendable {
         guard record.state == .ready || (reason != nil && reason != .possibleDuplicate), try !hasLeft(record, in: tx) else {
             return
         }
-        for item in try tx.items(act: record.id) where item.state == .waiting {
+        for item in try tx.items(act: record.id) where item.state.isUntold {
             try tx.setItem(item.id, state: .withdrawn, reason: "superseded", at: record.received.wall)
         }
         var held = record

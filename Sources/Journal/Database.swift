@@ -13,7 +13,7 @@ final class Database {
     private let walFrames = UnsafeMutablePointer<Int32>.allocate(capacity: 1)
 
     /// More distinct statements than the journal has; a bound against a mistake that builds SQL from values.
-    private static let cacheLimit = 160
+    private static let cacheLimit = 192
 
     /// Opens or creates the file, takes the exclusive lock and changes nothing: the schema is judged first.
     init(path: String, busyMilliseconds: Int32) throws(SQLiteError) {

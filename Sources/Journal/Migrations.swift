@@ -14,6 +14,7 @@ enum Migrations {
     static let steps = [
         Step(version: 1, minimumReader: 1, sql: Schema.version1),
         Step(version: 2, minimumReader: 1, sql: Schema.version2),
+        Step(version: 3, minimumReader: 1, sql: Schema.version3),
     ]
 
     /// The schema that this release writes.

@@ -113,6 +113,21 @@ enum Schema {
             boot INTEGER NOT NULL REFERENCES name, kind TEXT NOT NULL, detail BLOB) STRICT;
         CREATE INDEX device_log_device ON device_log (device);
         """
+
+    /// What a channel with a patient context has of its own: who may speak for the patient, and what the receiver asks of them.
+    ///
+    /// Items may stand in the state `held` from here on. A release that knows neither has no receiver that makes any.
+    static let version3 = """
+        -- revision: counts up; an older one never takes the place of a newer. sealed: the patient and the tokens.
+        CREATE TABLE sign_in (
+            channel INTEGER PRIMARY KEY REFERENCES name, receiver INTEGER NOT NULL REFERENCES name, revision INTEGER NOT NULL,
+            sealed BLOB NOT NULL) STRICT;
+        -- Each plan of a patient as the receiver told it.
+        CREATE TABLE plan (
+            id INTEGER PRIMARY KEY, channel INTEGER NOT NULL REFERENCES name, fetched INTEGER NOT NULL, sealed BLOB NOT NULL)
+            STRICT;
+        CREATE INDEX plan_channel ON plan (channel, fetched);
+        """
 }
 
 /// What a row of the table `name` names.

@@ -35,13 +35,13 @@ extension Transaction {
         return acts
     }
 
-    /// How many obligations about a device's readings are neither delivered nor withdrawn.
+    /// How many obligations about a device's readings are neither delivered nor withdrawn. What a receiver did not ask for is none.
     public func openItems(device: Int64) throws(JournalError) -> Int {
         Int(
             try integer(
                 """
                 SELECT count(*) FROM act JOIN reading ON reading.act = act.id JOIN item ON item.reading = reading.id
-                WHERE act.device = ? AND item.settled IS NULL
+                WHERE act.device = ? AND item.settled IS NULL AND item.state <> 'held'
                 """, [device]) ?? 0)
     }
 

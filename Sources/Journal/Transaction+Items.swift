@@ -34,7 +34,8 @@ extension Transaction {
         """
     private static let source = "item JOIN reading ON reading.id = item.reading"
 
-    /// Makes an obligation, waiting. `nil` where the receiver has one for this reading, kind and target already.
+    /// Makes an obligation, waiting. `nil` where the receiver has one for this reading, kind and target already; without a target, where it
+    /// has one for reading and kind at all: where that goes may have been decided since.
     public func insertItem(
         act: Int64, reading: ActRecord.ReadingID, kind: ItemRecord.Kind, receiver: String, channel: String, target: String = "",
         effective: Instant, created: Instant
@@ -42,8 +43,8 @@ extension Transaction {
         let receiverID = try nameID(.receiver, receiver)
         let blind = store.sealer.blind("item.target", target)
         let isThere = try integer(
-            "SELECT id FROM item WHERE reading = ? AND receiver = ? AND kind = ? AND target = ?",
-            [reading.id, receiverID, kind.rawValue, blind])
+            "SELECT id FROM item WHERE reading = ?1 AND receiver = ?2 AND kind = ?3 AND (target = ?4 OR ?5) LIMIT 1",
+            [reading.id, receiverID, kind.rawValue, blind, target.isEmpty ? 1 : 0])
         guard isThere == nil else { return nil }
         let item = ItemRecord(
             id: try nextID("item"), act: act, reading: reading.id, readingSubject: reading.subject, kind: kind,
@@ -150,7 +151,29 @@ extension Transaction {
         }
     }
 
-    private func sealed(_ item: ItemRecord) throws(JournalError) -> [UInt8] {
+    /// - Parameter ids: receiver, channel, and the blind index of no target.
+    func openPlaced(_ state: ItemState, _ ids: [any SQLBindable]) throws(JournalError) -> [ItemRecord] {
+        try all(
+            """
+            SELECT \(Self.columns) FROM \(Self.source)
+            WHERE item.state = ? AND item.receiver = ? AND item.settled IS NULL AND +item.channel = ? AND +item.target <> ?
+            ORDER BY item.id
+            """, [state.rawValue] + ids, item)
+    }
+
+    func deliveredPlaced(since: Instant, _ ids: [any SQLBindable]) throws(JournalError) -> [PlacedItem] {
+        try all(
+            """
+            SELECT \(Self.columns), item.settled FROM \(Self.source)
+            WHERE item.state = 'delivered' AND item.settled >= ? AND item.receiver = ? AND +item.channel = ? AND +item.target <> ?
+            ORDER BY item.id
+            """, [since.milliseconds] + ids
+        ) { row throws(JournalError) in
+            PlacedItem(item: try item(row), delivered: row.optionalInteger(12).map { Instant(milliseconds: $0) })
+        }
+    }
+
+    func sealed(_ item: ItemRecord) throws(JournalError) -> [UInt8] {
         let json = JSON.members([
             "t": item.target.isEmpty ? nil : .string(item.target), "r": item.reason.map { .string($0) },
             "s": item.serverReference.map { .string($0) },
@@ -194,6 +217,21 @@ extension Transaction {
                     channel: try name(channel.id), waiting: waiting[channel.id] ?? 0, oldest: Instant(milliseconds: oldest)))
         }
         return work
+    }
+
+    /// Items of a channel that its receiver did not ask for, in the order of their ids.
+    /// - Parameter id: the last one of the page before.
+    public func heldItems(channel: String, receiver: String, after id: Int64 = 0, limit: Int) throws(JournalError) -> [ItemRecord]
+    {
+        guard let channelID = try knownNameID(.channel, channel), let receiverID = try knownNameID(.receiver, receiver) else {
+            return []
+        }
+        return try all(
+            """
+            SELECT \(Self.columns) FROM \(Self.source)
+            WHERE item.state = 'held' AND item.receiver = ? AND item.settled IS NULL AND +item.channel = ? AND item.id > ?
+            ORDER BY item.id LIMIT ?
+            """, [receiverID, channelID, id, limit], item)
     }
 
     /// Acts that have waiting items in a channel, each once, in the order of their effective times.

@@ -45,8 +45,15 @@ public enum ItemState: String, Hashable, Sendable, CaseIterable {
     case uncertain
     /// The receiver refused it for what it is; a person decides.
     case quarantined
+    /// Not owed as things stand: the receiver takes only what it asked for, and did not ask for this. Decided anew when it asks anew.
+    case held
     /// No longer owed: entitlement ended before it was sent, or it was superseded.
     case withdrawn
+}
+
+extension ItemState {
+    /// The receiver was never told: what is decided about the act may still change.
+    public var isUntold: Bool { self == .waiting || self == .held }
 }
 
 extension ActState {

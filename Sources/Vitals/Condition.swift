@@ -2,6 +2,7 @@
 public struct Condition: Hashable, Sendable {
     public enum Code: String, Hashable, Sendable, CaseIterable {
         case signInNeeded = "sign-in-needed"
+        case signInEnding = "sign-in-ending"
         case receiverHeld = "receiver-held"
         case receiverUnreachable = "receiver-unreachable"
         case quarantine = "quarantine"
@@ -48,7 +49,9 @@ extension Condition.Code {
     /// What a person does about it.
     public var remedy: String {
         switch self {
-        case .signInNeeded: "Sign in to the receiver again; readings wait and nothing is lost."
+        case .signInNeeded:
+            "Sign in to the receiver again (where a citizen does: `vitalgate sign-in begin`); readings wait and nothing is lost."
+        case .signInEnding: "Sign in again before then with `vitalgate sign-in begin`; readings would wait from that day on."
         case .receiverHeld:
             "Read the receiver's answer with `vitalgate outbox list`, mend its cause, then `vitalgate outbox retry`."
         case .receiverUnreachable:

@@ -28,6 +28,11 @@ struct MadeUpFiles: FileInspector {
         #expect(receiver.base == "https://fhir.example.org/r4")
         #expect(receiver.authentication == .bearer(tokenFile: "/etc/vitalgate/regional-fhir.token"))
         #expect(receiver.rounding == [.init(unit: .millimetreOfMercury, converted: 0, sent: nil)])
+        #expect(receiver.fut == nil)
+        let fut = try #require(configuration.receivers.last)
+        #expect(fut.kind == .fut && fut.base == "https://measurement.devenvcgi.ehealth.sundhed.dk/fhir")
+        #expect(fut.fut?.issuer == "https://saml.devenvcgi.ehealth.sundhed.dk/auth/realms/nemlogin")
+        #expect(fut.fut?.way == .deviceCode && fut.fut?.idleDays == 30 && fut.fut?.maximumDays == nil)
         #expect(configuration.devices.map(\.bearer) == [.socket(path: "/run/vitalgate/cuff.sock")])
         #expect(configuration.devices.first?.model.id == "and-ua-651ble")
     }
@@ -38,7 +43,7 @@ struct MadeUpFiles: FileInspector {
         let text = String(decoding: try projectFile("config/vitalgate.example.toml"), as: UTF8.self)
         let own = [
             "system_id", "devices_directory", "file", "max_pages", "script", "certificate_file", "key_file", "proxy", "sent",
-            "address",
+            "address", "codes_file", "redirect", "maximum_days",
         ]
         let uncommented = text.split(separator: "\n", omittingEmptySubsequences: false).map { line -> Substring in
             let body = line.dropFirst(2)
@@ -70,6 +75,9 @@ struct MadeUpFiles: FileInspector {
         #expect(schemaWords(schema, "format") == Set(Configuration.Log.Format.allCases.map(\.rawValue)))
         #expect(schemaWords(schema, "unknown_outcome") == Set(Configuration.Receiver.UnknownOutcome.allCases.map(\.rawValue)))
         #expect(schemaWords(schema, "order") == Set(Configuration.Receiver.Order.allCases.map(\.rawValue)))
+        #expect(schemaWords(schema, "profile") == Set(Configuration.Receiver.Profile.allCases.map(\.rawValue)))
+        #expect(schemaWords(schema, "way") == Set(Configuration.Receiver.FUT.SignInWay.allCases.map(\.rawValue)))
+        #expect(schemaWords(schema, "retraction") == Set(Configuration.Receiver.FUT.Retraction.allCases.map(\.rawValue)))
         #expect(schemaWords(schema, "kind") == Set(Configuration.Receiver.Kind.allCases.map(\.rawValue)))
         let example = String(decoding: try projectFile("config/vitalgate.example.toml"), as: UTF8.self)
         for key in Configuration.allKeys {

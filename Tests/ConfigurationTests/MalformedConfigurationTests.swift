@@ -21,6 +21,8 @@ import Testing
     }
 
     static let receiver = "[[receiver]]\nname = \"a\"\nkind = \"phd\"\nbase = \"https://a.example\"\n"
+    static let fut = "[[receiver]]\nname = \"a\"\nkind = \"fut\"\nbase = \"https://measurement.a.example/fhir\"\n"
+    static let signIn = "[receiver.sign_in]\nissuer = \"https://a.example/realms/x\"\nclient = \"hub\"\n"
     static let device = "[[device]]\nname = \"a\"\nmodel = \"generic-blood-pressure\"\n"
 
     static let cases: [Case] = [
@@ -74,7 +76,7 @@ import Testing
             "[[receiver]]\nname = \"A\"\nkind = \"phd\"\nbase = \"https://a\"", line: 2, key: "receiver[0].name",
             why: "commands and logs"),
         Case(
-            "[[receiver]]\nname = \"a\"\nkind = \"fut\"\nbase = \"https://a\"", line: 3, key: "receiver[0].kind",
+            "[[receiver]]\nname = \"a\"\nkind = \"pmd\"\nbase = \"https://a\"", line: 3, key: "receiver[0].kind",
             why: "no such word"),
         Case(
             "[[receiver]]\nname = \"a\"\nkind = \"phd\"\nbase = \"http://example.org\"", line: 4, key: "receiver[0].base",
@@ -100,6 +102,20 @@ import Testing
             why: "shorter"),
         Case(receiver + "[[receiver.rounding]]\nconverted = 0", line: 5, key: "receiver[0].rounding[0].unit", why: "missing"),
         Case(receiver + receiver, line: 1, key: "receiver", why: "called \"a\""),
+        Case(fut, line: 3, key: "receiver[0].kind", why: "[receiver.sign_in] is missing"),
+        Case(fut + "token_file = \"/t\"\n" + signIn, line: 5, key: "receiver[0].token_file", why: "citizens sign in"),
+        Case(fut + "[receiver.sign_in]\nclient = \"a\"", line: 5, key: "receiver[0].sign_in.issuer", why: "missing"),
+        Case(fut + "[receiver.sign_in]\nissuer = \"https://a\"", line: 5, key: "receiver[0].sign_in.client", why: "missing"),
+        Case(
+            fut + "[receiver.sign_in]\nissuer = \"http://a.example\"\nclient = \"a\"", line: 6,
+            key: "receiver[0].sign_in.issuer", why: "in the clear"),
+        Case(fut + signIn + "way = \"qr\"", line: 8, key: "receiver[0].sign_in.way", why: "no such word"),
+        Case(fut + signIn + "way = \"paste\"", line: 8, key: "receiver[0].sign_in.way", why: "address that it returns to"),
+        Case(
+            fut + signIn + "way = \"loopback\"\nredirect = \"https://hub.example/c\"", line: 9,
+            key: "receiver[0].sign_in.redirect", why: "able to listen"),
+        Case(receiver + "codes_file = \"/c\"", line: 5, key: "receiver[0].codes_file", why: "kind \"fut\""),
+        Case(receiver + signIn, line: 5, key: "receiver[0].sign_in", why: "kind \"fut\""),
         Case(device, line: 1, key: "device[0].address", why: "missing"),
         Case(device + "bearer = \"tcp:1\"", line: 4, key: "device[0].bearer", why: "no socket"),
         Case(device + "address = \"00:11\"", line: 4, key: "device[0].address", why: "no Bluetooth address"),

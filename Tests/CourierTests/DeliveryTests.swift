@@ -269,7 +269,8 @@ struct DeliveryTests {
                 let request = try await hub.journal.write { tx throws in
                     guard
                         case .ready(let prepared) = try tx.prepare(
-                            act: act, channel: "clinic", receiver: receiver, now: clock.now())
+                            act: act, channel: "clinic", receiver: receiver, desk: receiver.desks.desk(for: Hub.patient),
+                            now: clock.now())
                     else { throw TestFailure.noDispatch }
                     return prepared.draft.request
                 }

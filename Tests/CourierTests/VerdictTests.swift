@@ -217,7 +217,9 @@ struct VerdictTests {
             let clock = hub.clock
             let index = try await hub.journal.write { tx throws in
                 guard
-                    case .ready(let prepared) = try tx.prepare(act: act, channel: "clinic", receiver: receiver, now: clock.now()),
+                    case .ready(let prepared) = try tx.prepare(
+                        act: act, channel: "clinic", receiver: receiver, desk: receiver.desks.desk(for: Hub.patient),
+                        now: clock.now()),
                     let entry = prepared.draft.entries.last
                 else { throw TestFailure.noDispatch }
                 try tx.discardAttempt(prepared.attempt)

@@ -10,7 +10,7 @@ struct PlanTests {
     /// Tables that grow with the readings: no query of the daily work may walk through one of them.
     private static let growing = [
         "frame", "act", "reading", "item", "dispatch", "dispatch_entry", "attempt", "tombstone", "suppressed", "transfer",
-        "claim", "audit", "device_log",
+        "claim", "audit", "device_log", "plan",
         "name",
     ]
 
@@ -89,6 +89,18 @@ struct PlanTests {
             _ = try tx.items(state: state, receiver: "phd", limit: 5)
         }
         try tx.setItem(items[0].id, channel: "phd/patient-2")
+        try tx.setItem(items[0].id, target: "somewhere")
+        _ = try tx.placedItems(channel: "phd/patient-2", receiver: "phd", deliveredSince: at(0))
+        _ = try tx.heldItems(channel: "phd/patient-2", receiver: "phd", limit: 5)
+        try tx.insertPlan(["a": 1], channel: "phd/patient-2", fetched: at(1))
+        _ = try tx.plans(channel: "phd/patient-2")
+        try tx.removePlan(id: 1)
+        try tx.setSignIn(
+            SignInRecord(
+                channel: "phd/patient-2", receiver: "phd", patient: PatientAlias(rawValue: "patient-2"), revision: 1, session: [:]
+            ))
+        _ = try tx.signIn(channel: "phd/patient-2")
+        _ = try tx.signIns(receiver: "phd")
         let dispatch = try tx.insertDispatch(
             receiver: "phd", channel: "c", method: "POST", url: "u", headers: [], body: [],
             entries: [.init(item: items[0].id, index: 0)],

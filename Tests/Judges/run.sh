@@ -3,8 +3,8 @@
 #
 # usage: Tests/Judges/run.sh [--verbose] [SAMPLES]
 #
-# SAMPLES holds transaction bundles as *.json and requests to FUT as *.fut; without it the Swift tests write theirs first. The Python packages go into a virtual
-# environment under .build/, pinned by requirements.txt.
+# SAMPLES holds transaction bundles as *.json and requests to FUT as *.fut; without it the Swift tests write theirs first, and vectors
+# of tokens. The Python packages go into a virtual environment under .build/, pinned by the two requirements.txt.
 set -eu
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -18,10 +18,11 @@ fi
 mkdir -p "$build"
 
 # The environment is made again when what is pinned changes.
-wanted=$(cksum < "$judges/requirements.txt")
+wanted=$(cat "$judges/requirements.txt" "$judges/trust/requirements.txt" | cksum)
 if [ "$(cat "$build/venv/.requirements" 2>/dev/null || true)" != "$wanted" ]; then
     rm -rf "$build/venv"
-    if ! python3 -m venv "$build/venv" || ! "$build/venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$judges/requirements.txt"; then
+    if ! python3 -m venv "$build/venv" || ! "$build/venv/bin/pip" install --quiet --disable-pip-version-check \
+        --requirement "$judges/requirements.txt" --requirement "$judges/trust/requirements.txt"; then
         echo "judges: the Python packages cannot be installed"
         echo "They come from PyPI, and need Python 3.11 with the venv module (Debian: python3-venv)."
         echo "Check the network, then run this again."
@@ -33,11 +34,13 @@ python=$build/venv/bin/python
 
 if [ $# -gt 0 ]; then
     samples=$1
+    vectors=
 else
     samples=$build/samples
-    rm -rf "$samples"
-    mkdir -p "$samples"
-    (cd "$root" && VITALGATE_SAMPLES=$samples swift test --quiet --filter SampleBundlesTests) > "$build/samples.log" 2>&1 || {
+    vectors=$build/vectors
+    rm -rf "$samples" "$vectors"
+    mkdir -p "$samples" "$vectors"
+    (cd "$root" && VITALGATE_SAMPLES=$samples VITALGATE_VECTORS=$vectors swift test --quiet --filter 'SampleBundlesTests|TokenVectorsTests') > "$build/samples.log" 2>&1 || {
         tail -n 20 "$build/samples.log" >&2
         echo "judges: the Swift tests did not write their samples" >&2
         exit 1
@@ -59,6 +62,8 @@ judge bundles "$judges/judge_bundle.py" --all-rules "$samples"/*.json
 judge seeded-mistakes "$judges/seeded_mistakes.py" "$samples"
 judge canary "$judges/canary.py"
 judge receiver "$judges/sekmet_roundtrip.py" "$samples"/*.json
+# Another's samples come without requests for tokens.
+if [ -n "$vectors" ]; then judge tokens "$judges/trust/judge_tokens.py" "$vectors"; fi
 # Another's samples may hold no requests to FUT.
 if ls "$samples"/*.fut > /dev/null 2>&1; then
     judge fut "$judges/fut/judge_fut.py" --all-rules "$samples"/*.fut

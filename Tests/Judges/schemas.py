@@ -57,6 +57,8 @@ for path, value in [
     (["programme", "bound", 0, "low"], None), (["receiver", 0, "base"], "http://fhir.example.org"), (["receiver", 0, "name"], "A b"),
     (["receiver", 0, "kind"], None), (["receiver", 0, "token"], "secret"), (["receiver", 0, "certificate_file"], "/c"),
     (["receiver", 0, "timeouts", "connect_seconds"], 0), (["receiver", 0, "rounding", 0, "unit"], None), (["device", 0, "address"], "00:00:5E:00:53:01"),
+    (["receiver", 1, "sign_in"], None), (["receiver", 1, "sign_in", "issuer"], None), (["receiver", 1, "token_file"], "/t"),
+    (["receiver", 1, "sign_in", "way"], "qr"), (["receiver", 0, "sign_in"], {"issuer": "https://a", "client": "a"}),
     (["device", 0, "bearer"], None), (["log", "level"], "loud"),
 ]:
     check(f"a mistake in {path} is found", said(configuration, changed(example, path, value)))

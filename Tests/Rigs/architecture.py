@@ -25,7 +25,7 @@ PRODUCTS = {
 TOOLCHAIN = {"Swift", "Synchronization", "FoundationEssentials"}
 #: What touches the machine. Rooms that only hold values and decisions may not.
 MACHINE = {"Glibc", "Dispatch", "CLinux", "CBlueZ", "CCurl", "CSQLite", "CSystemd", "EventLoop"}
-PURE = {"ExactJSON", "Vitals", "Protocols", "Steward", "FHIR", "HTTPMessage", "Devices", "Destinations"}
+PURE = {"ExactJSON", "Vitals", "Protocols", "Steward", "FHIR", "HTTPMessage", "Trust", "Devices", "Destinations"}
 #: Debian's libraries that the binary may need at run time; everything else is linked in.
 LIBRARIES = {
     "libcurl.so.4", "libsqlite3.so.0", "libsystemd.so.0", "libbluetooth.so.3", "libusb-1.0.so.0", "libstdc++.so.6", "libgcc_s.so.1",

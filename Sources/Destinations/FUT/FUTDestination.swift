@@ -27,6 +27,11 @@ public struct FUTDestination: Destination {
 
     public var correctsOneByOne: Bool { true }
 
+    /// The name of a citizen's channel: the receiver's, and a number made of the alias, which logs and conditions may show.
+    public static func channel(of receiver: String, for patient: PatientAlias) -> String {
+        receiver + "/" + StableUUID.text("channel", receiver, patient.rawValue).prefix(8)
+    }
+
     // MARK: Requests
 
     public func dispatch(of acts: [DispatchAct], context: DispatchContext) throws(MappingError) -> DispatchDraft {

@@ -23,14 +23,6 @@ public struct FUTPlanQuery: Hashable, Sendable {
         self.extra = extra
     }
 
-    /// The window that is worth keeping: a hub that was offline over a week-end still finds the slots of its readings, and the
-    /// page shows a week ahead.
-    public init(patient: String, around now: Instant, pastDays: Int = 2, futureDays: Int = 7) {
-        self.init(
-            patient: patient, start: (now - .seconds(pastDays * 86_400)).iso8601(offsetMinutes: 0),
-            end: (now + .seconds(futureDays * 86_400)).iso8601(offsetMinutes: 0))
-    }
-
     /// `nil` where it is no such Parameters resource.
     public init?(_ json: JSON) {
         guard json["resourceType"]?.string == "Parameters", let parameters = json["parameter"]?.array else { return nil }

@@ -11,14 +11,11 @@ enum PHD {
     static let coincidentTimeStamp = "http://hl7.org/fhir/uv/phd/StructureDefinition/CoincidentTimeStampReference"
     /// The system of the conditional-create identifier.
     static let identifierSystem = "http://hl7.org/fhir/uv/phd/StructureDefinition/PhdBaseObservation"
-    static let asn1ToHL7 = "http://terminology.hl7.org/CodeSystem/ASN1ToHL7"
     static let measurementStatus = "http://hl7.org/fhir/uv/pocd/CodeSystem/measurement-status"
     static let loinc = "http://loinc.org"
     static let eui64 = "urn:oid:1.2.840.10004.1.1.1.0.0.1.0.0.1.2680"
     static let bluetoothAddress = "http://hl7.org/fhir/sid/eui-48/bluetooth"
-    static let deviceIdentifiers = "http://terminology.hl7.org/CodeSystem/ContinuaDeviceIdentifiers"
 
-    static let category = R4.CodeableConcept(R4.Coding("http://hl7.org/fhir/uv/phd/CodeSystem/PhdObservationCategories", "phd"))
     static let vitalSigns = R4.CodeableConcept(
         R4.Coding("http://terminology.hl7.org/CodeSystem/observation-category", "vital-signs"))
 
@@ -144,12 +141,13 @@ enum PHDStatusBits {
     ]
 
     static func components(
-        _ flags: Set<StatusFlag>, _ bits: [(flag: StatusFlag, code: String, display: String)]
+        _ flags: Set<StatusFlag>, _ bits: [(flag: StatusFlag, code: String, display: String)], edition: PHDEdition
     ) -> [R4.Observation.Component] {
         guard !flags.isEmpty else { return [] }
         return bits.compactMap { bit in
             guard flags.contains(bit.flag) else { return nil }
-            return R4.Observation.Component(R4.CodeableConcept(R4.Coding(PHD.asn1ToHL7, bit.code, bit.display)), .boolean(true))
+            return R4.Observation.Component(
+                R4.CodeableConcept(R4.Coding(edition.asn1ToHL7, bit.code, bit.display)), edition.setBit)
         }
     }
 }

@@ -3,7 +3,7 @@ import FHIR
 public import HTTPMessage
 public import Vitals
 
-/// Any FHIR R4 server that takes the HL7 Personal Health Devices IG 2.0.0: one transaction with conditional creates.
+/// Any FHIR R4 server that takes the HL7 Personal Health Devices IG, 2.0.0 or 1.1.0: one transaction with conditional creates.
 ///
 /// Everything in it is created only where it does not exist, under an identifier of its own, so a request that is sent twice
 /// takes effect once. The patient is referred to by the logical id that the receiver gave; no Patient resource is sent.
@@ -43,7 +43,7 @@ public struct PHDDestination: Destination {
         guard LogicalID.isValid(context.patientID) else {
             throw MappingError(.patientID, "the receiver's patient id is no FHIR logical id")
         }
-        let gateway = PHGDeviceEntry(context.gateway)
+        let gateway = PHGDeviceEntry(context.gateway, edition: settings.phdEdition)
         var entries = [
             R4.TransactionRequest.Entry(
                 fullURL: gateway.entry.fullURL, resource: .device(gateway.device),
@@ -52,7 +52,7 @@ public struct PHDDestination: Destination {
         var items: [DispatchDraft.Entry] = []
         var references: [Int64: ServerReference] = [:]
         for due in acts {
-            let device = PHDDeviceEntry(due.act)
+            let device = PHDDeviceEntry(due.act, edition: settings.phdEdition)
             if !entries.contains(where: { $0.fullURL == device.entry.fullURL }) {
                 entries.append(
                     R4.TransactionRequest.Entry(
@@ -61,7 +61,7 @@ public struct PHDDestination: Destination {
             }
             let observations = PHDObservations(
                 due: due, patientID: context.patientID, device: device.reference, gateway: gateway.reference,
-                rounding: settings.rounding, forcedStatus: isCorrection ? .enteredInError : nil)
+                rounding: settings.rounding, edition: settings.phdEdition, forcedStatus: isCorrection ? .enteredInError : nil)
             let before = items.count
             for observation in try observations.entries() {
                 // Acts of one transfer share their clock and battery observations.

@@ -13,20 +13,20 @@ struct PHDDeviceEntry {
     let entry: PHDEntry
     var reference: R4.Reference { R4.Reference(entry.fullURL) }
 
-    init(_ act: Act) {
+    init(_ act: Act, edition: PHDEdition) {
         let identity = act.device
         var identifiers: [R4.Identifier] = []
-        if let systemID = identity.systemID, systemID.count == 8 {
+        if let systemID = edition.systemID(of: identity) {
             identifiers.append(
                 R4.Identifier(
                     system: PHD.eui64, value: systemID.dashed,
-                    type: R4.CodeableConcept(R4.Coding(PHD.deviceIdentifiers, "SYSID"))))
+                    type: R4.CodeableConcept(R4.Coding(edition.deviceIdentifiers, "SYSID"))))
         }
         if let address = identity.address, let digits = [UInt8](address: address) {
             identifiers.append(
                 R4.Identifier(
                     system: PHD.bluetoothAddress, value: digits.dashed,
-                    type: R4.CodeableConcept(R4.Coding(PHD.deviceIdentifiers, "BTMAC"))))
+                    type: R4.CodeableConcept(R4.Coding(edition.deviceIdentifiers, "BTMAC"))))
         }
         if identifiers.isEmpty, let serial = identity.serialNumber, let model = identity.modelNumber {
             // A device that tells neither: known by what is printed on it.
@@ -73,12 +73,12 @@ struct PHGDeviceEntry {
     let entry: PHDEntry
     var reference: R4.Reference { R4.Reference(entry.fullURL) }
 
-    init(_ gateway: GatewayIdentity) {
+    init(_ gateway: GatewayIdentity, edition: PHDEdition) {
         let identifier: R4.Identifier
         if let systemID = gateway.systemID, systemID.count == 8 {
             identifier = R4.Identifier(
                 system: PHD.eui64, value: systemID.dashed,
-                type: R4.CodeableConcept(R4.Coding(PHD.deviceIdentifiers, "SYSID")))
+                type: R4.CodeableConcept(R4.Coding(edition.deviceIdentifiers, "SYSID")))
         } else {
             identifier = R4.Identifier(system: OwnIdentifier.system, value: "urn:uuid:" + gateway.instance)
         }

@@ -16,6 +16,7 @@ struct PHDObservations {
     let device: R4.Reference
     let gateway: R4.Reference
     let rounding: RoundingTable
+    let edition: PHDEdition
     /// Status of readings and of what is derived from them; `nil` as measured.
     let forcedStatus: R4.Observation.Status?
 
@@ -26,13 +27,14 @@ struct PHDObservations {
 
     init(
         due: DispatchAct, patientID: String, device: R4.Reference, gateway: R4.Reference, rounding: RoundingTable,
-        forcedStatus: R4.Observation.Status?
+        edition: PHDEdition, forcedStatus: R4.Observation.Status?
     ) {
         self.due = due
         self.patientID = patientID
         self.device = device
         self.gateway = gateway
         self.rounding = rounding
+        self.edition = edition
         self.forcedStatus = forcedStatus
         act = due.act
         patient = R4.Reference("Patient/" + patientID)
@@ -79,7 +81,7 @@ struct PHDObservations {
                 R4.Observation.Component(
                     PHD.concept(MDC(68_193), "MDC_ATTR_SUPPLEMENTAL_TYPES"), .concept(PHD.concept(type, "MDC_MODALITY_SPOT"))))
         }
-        let identity = identity(of: identified.id, type: reading.type, supplemental: supplemental)
+        let identity = identity(of: identified.id, reading: reading, type: reading.type, supplemental: supplemental)
         let profile = PHD.profile + (reading.kind == .bloodPressure ? "PhdCompoundNumericObservation" : "PhdNumericObservation")
         return Entry(
             entry: identity.entry,
@@ -88,7 +90,7 @@ struct PHDObservations {
                 extensions: extensions(coincidence),
                 identifiers: identity.identifiers,
                 status: forcedStatus ?? status,
-                categories: code.isVitalSign ? [PHD.vitalSigns, PHD.category] : [PHD.category],
+                categories: code.isVitalSign ? [PHD.vitalSigns, edition.category] : [edition.category],
                 code: code.code,
                 subject: patient,
                 effective: effective,
@@ -97,6 +99,7 @@ struct PHDObservations {
                 notes: notes,
                 method: act.isDerived ? Self.derivation : nil,
                 device: device,
+                derivedFrom: edition.derivedFromClock(coincidence),
                 components: components),
             item: item)
     }
@@ -167,21 +170,23 @@ struct PHDObservations {
         switch reading.reading.kind {
         case .bloodPressure:
             (code, type) = (PHDStatusBits.bloodPressure, MDC(8_410_608))
-            components = PHDStatusBits.components(act.measurement.status, PHDStatusBits.bloodPressureBits)
+            components = PHDStatusBits.components(
+                act.measurement.status, PHDStatusBits.bloodPressureBits, edition: edition)
         case .oxygenSaturation:
             (code, type) = (PHDStatusBits.oximeter, MDC(150_604))
-            components = PHDStatusBits.components(act.measurement.status, PHDStatusBits.oximeterBits)
+            components = PHDStatusBits.components(act.measurement.status, PHDStatusBits.oximeterBits, edition: edition)
         default: return nil
         }
         guard !components.isEmpty else { return nil }
         let identity = identity(
-            of: SubjectID(rawValue: StableUUID.text("bits", reading.id.rawValue)), type: type, supplemental: [])
+            of: SubjectID(rawValue: StableUUID.text("bits", reading.id.rawValue)), reading: nil, type: type, supplemental: [])
         return Entry(
             entry: identity.entry,
             observation: R4.Observation(
                 profiles: [PHD.profile + "PhdBitsEnumerationObservation"], extensions: extensions(coincidence),
-                identifiers: identity.identifiers, status: forcedStatus ?? status, categories: [PHD.category], code: code,
-                subject: patient, effective: effective, device: device, derivedFrom: [R4.Reference(source)],
+                identifiers: identity.identifiers, status: forcedStatus ?? status, categories: [edition.category], code: code,
+                subject: patient, effective: effective, device: device,
+                derivedFrom: edition.derivedFromClock(coincidence) + [R4.Reference(source)],
                 components: components),
             item: nil)
     }
@@ -201,9 +206,10 @@ struct PHDObservations {
                 ifNoneExist: FHIRSearch.identifier(system: OwnIdentifier.system, value: "urn:uuid:" + name)),
             observation: R4.Observation(
                 profiles: [PHD.profile + "PhdCoincidentTimeStampObservation"],
+                extensions: edition == .v1 ? extensions(nil) : [],
                 identifiers: [R4.Identifier(system: OwnIdentifier.system, value: "urn:uuid:" + name)],
                 code: PHD.concept(MDC(67_975), "MDC_ATTR_TIME_ABS"), subject: device, effective: hub.description,
-                value: .dateTime(face.description), device: gateway),
+                value: .dateTime(face.description), device: edition == .v1 ? device : gateway),
             item: nil)
     }
 
@@ -219,7 +225,7 @@ struct PHDObservations {
             observation: R4.Observation(
                 profiles: [PHD.profile + "PhdNumericObservation"], extensions: extensions(nil),
                 identifiers: [R4.Identifier(system: OwnIdentifier.system, value: "urn:uuid:" + name)],
-                categories: [PHD.category], code: PHD.concept(.batteryCharge, "MDC_ATTR_VAL_BATT_CHARGE"), subject: device,
+                categories: [edition.category], code: PHD.concept(.batteryCharge, "MDC_ATTR_VAL_BATT_CHARGE"), subject: device,
                 effective: time.description, value: .quantity(R4.Quantity(.init(percent), unit: UCUM.percent.rawValue)),
                 device: device),
             item: nil)
@@ -229,25 +235,26 @@ struct PHDObservations {
 
     private func extensions(_ coincidence: String?) -> [R4.ReferenceExtension] {
         var extensions = [R4.ReferenceExtension(PHD.gatewayDevice, gateway)]
-        if let coincidence { extensions.append(R4.ReferenceExtension(PHD.coincidentTimeStamp, R4.Reference(coincidence))) }
+        if edition == .v2, let coincidence {
+            extensions.append(R4.ReferenceExtension(PHD.coincidentTimeStamp, R4.Reference(coincidence)))
+        }
         return extensions
     }
 
     /// Our own identifier always; the IG's where the device's time makes one and no other reading holds it. The conditional
     /// create goes by the IG's where there is one, so that another gateway's upload of the same reading is found too.
     private func identity(
-        of id: SubjectID, type: MDC, supplemental: [MDC]
+        of id: SubjectID, reading: Reading?, type: MDC, supplemental: [MDC]
     ) -> (entry: PHDEntry, identifiers: [R4.Identifier]) {
         let own = R4.Identifier(system: OwnIdentifier.system, value: "urn:uuid:" + id.rawValue)
         var identifiers = [own]
         var search = FHIRSearch.identifier(system: OwnIdentifier.system, value: "urn:uuid:" + id.rawValue)
         if !due.claimedIdentifier, !act.measurement.isDeviceClockUnset,
-            let value = PHDIdentifier.value(
-                device: act.device, patientID: patientID, type: type, time: act.measurement.deviceTime, supplemental: supplemental
-            )
+            let value = edition.identifier(
+                of: act, reading: reading, patientID: patientID, type: type, supplemental: supplemental)
         {
-            identifiers.append(R4.Identifier(system: PHD.identifierSystem, value: value))
-            search = FHIRSearch.identifier(system: PHD.identifierSystem, value: value)
+            identifiers.append(R4.Identifier(system: edition.identifierSystem, value: value))
+            search = FHIRSearch.identifier(system: edition.identifierSystem, value: value)
         }
         return (PHDEntry(fullURL: "urn:uuid:" + id.rawValue, ifNoneExist: search), identifiers)
     }

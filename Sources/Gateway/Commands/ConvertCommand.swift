@@ -70,9 +70,13 @@ struct ConvertCommand: AsyncParsableCommand {
                 remedy: "Choose --destination phd.",
                 exitCode: 64)
         }
-        guard let built = kind.destination(try settings(kind)) else {
+        let settings = try settings(kind)
+        if kind == .fut, let receiver = try configured(kind), let fut = receiver.fut {
+            return (kind, FUTDestination(settings: settings, fut: try fut.table(base: receiver.base)))
+        }
+        guard let built = kind.destination(settings) else {
             throw OperationError(
-                "The destination \(kind.rawValue) is not built yet.", why: "this release delivers to phd only",
+                "The destination \(kind.rawValue) is not built yet.", why: "this release delivers to phd and fut",
                 remedy: "Choose --destination phd.", exitCode: 64)
         }
         return (kind, built)
@@ -92,10 +96,15 @@ struct ConvertCommand: AsyncParsableCommand {
 
     private func settings(_ kind: DestinationKind) throws(OperationError) -> ReceiverSettings {
         var table = RoundingTable.standard
-        let receiver = try configuration()?.receivers.first { $0.kind.rawValue == kind.rawValue }
+        let receiver = try configured(kind)
         for rule in receiver?.rounding ?? [] { table.rules[rule.unit] = .init(converted: rule.converted, sent: rule.sent) }
         return ReceiverSettings(
-            name: kind.rawValue, kind: kind, baseURL: receiver?.base ?? "https://receiver.invalid", rounding: table)
+            name: kind.rawValue, kind: kind, baseURL: receiver?.base ?? "https://receiver.invalid", rounding: table,
+            phdEdition: receiver?.profile == .phd1 ? .v1 : .v2)
+    }
+
+    private func configured(_ kind: DestinationKind) throws(OperationError) -> Configuration.Receiver? {
+        try configuration()?.receivers.first { $0.kind.rawValue == kind.rawValue }
     }
 
     private func receiptTime(_ zone: LibcZone) throws(OperationError) -> MeasuredTime {

@@ -4,6 +4,7 @@ import ExactJSON
 import Glibc
 import HTTP
 import HTTPMessage
+import Trust
 import HubAPI
 import Vitals
 
@@ -168,10 +169,13 @@ struct Checkup {
             switch await client.send(
                 HTTPRequest(.get, receiver.base + "/metadata", headers: [HTTPHeader("accept", "application/fhir+json")]))
             {
+            case .answered(let response) where receiver.fut != nil && [401, 403].contains(response.status):
+                checks.append(.init(name, .ok, "answers, and takes a signed-in citizen only"))
             case .answered(let response): checks.append(answered(name, response))
             case .notSent(let failure), .unknown(let failure):
                 checks.append(.init(name, .failed, "\(failure.kind.rawValue): \(failure.message)", remedy(for: failure.kind)))
             }
+            if let fut = receiver.fut { checks.append(await realm("sign-in \(receiver.name)", fut, client)) }
             await client.close()
             loop.stop()
         }
@@ -179,6 +183,28 @@ struct Checkup {
             checks.append(.init("receivers", .warning, "none is configured: readings stay here", "Add a [[receiver]]."))
         }
         return checks
+    }
+
+    /// Whether the realm in which citizens sign in answers, and offers the way that is configured.
+    private static func realm(_ name: String, _ fut: Configuration.Receiver.FUT, _ client: HTTPClient) async -> Checkup {
+        let mend = "Compare [receiver.sign_in] with what FUT registered."
+        do throws(AuthorizationServerError) {
+            switch await client.send(try AuthorizationServer.discovery(issuer: fut.issuer)) {
+            case .notSent(let failure), .unknown(let failure):
+                return .init(name, .failed, "\(failure.kind.rawValue): \(failure.message)", remedy(for: failure.kind))
+            case .answered(let response):
+                guard response.status == 200 else { return .init(name, .failed, "answers HTTP \(response.status)", mend) }
+                let server = try AuthorizationServer(parsing: response.body, issuer: fut.issuer)
+                if fut.way == .deviceCode, server.deviceAuthorizationEndpoint == nil {
+                    return .init(
+                        name, .failed, "the realm offers no sign-in by device code",
+                        "Set way to loopback or paste in [receiver.sign_in], with the redirect that FUT registered.")
+                }
+                return .init(name, .ok, "the realm offers \(fut.way.rawValue)")
+            }
+        } catch {
+            return .init(name, .failed, error.description, mend)
+        }
     }
 
     private static func answered(_ name: String, _ response: HTTPResponse) -> Checkup {

@@ -237,7 +237,7 @@ struct OutboxCommand: AsyncParsableCommand {
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "What waits, was delivered, is uncertain or quarantined.")
         @Option(help: "Only this receiver.") var destination: String?
-        @Option(help: "Only those waiting, sending, delivered, uncertain, quarantined or withdrawn.") var state: String?
+        @Option(help: "Only those waiting, sending, delivered, uncertain, quarantined, held or withdrawn.") var state: String?
         @Option(help: "At most so many.") var limit = 100
         @OptionGroup var control: ControlOptions
         func run() async throws {

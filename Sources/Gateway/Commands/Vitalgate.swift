@@ -21,7 +21,7 @@ public struct Vitalgate: AsyncParsableCommand {
                 name: "Equipment and delivery:",
                 subcommands: [
                     ScanCommand.self, PairCommand.self, DevicesCommand.self, AssignCommand.self, ReturnCommand.self,
-                    ReadingsCommand.self, OutboxCommand.self,
+                    ReadingsCommand.self, OutboxCommand.self, SignInCommand.self, PlanCommand.self, EquipmentCommand.self,
                     RefusalCommand.self, KeysCommand.self, ClockCommand.self, AuditCommand.self, BenchCommand.self,
                 ]),
         ])

@@ -107,9 +107,40 @@ public struct Configuration: Hashable, Sendable {
         public var maximumActs: Int
         /// In place of the receiver's rounding table, unit by unit.
         public var rounding: [Rounding]
+        /// Of a receiver of kind `fut`.
+        public var fut: FUT?
 
-        public enum Kind: String, Hashable, Sendable, CaseIterable { case phd }
-        public enum Profile: String, Hashable, Sendable, CaseIterable { case phd2 = "phd-2.0.0" }
+        public enum Kind: String, Hashable, Sendable, CaseIterable { case phd, fut }
+        /// The edition of the HL7 PHD guide that a receiver of kind `phd` takes.
+        public enum Profile: String, Hashable, Sendable, CaseIterable {
+            case phd2 = "phd-2.0.0"
+            case phd1 = "phd-1.1.0"
+        }
+        /// What only Denmark's FUT needs.
+        public struct FUT: Hashable, Sendable {
+            /// Codes, units, hosts and canonicals in place of the published ones: `config/fut-codes.json`.
+            public var codesFile: String?
+            /// How something delivered is taken back.
+            public var retraction: Retraction
+            /// The realm in which citizens sign in.
+            public var issuer: String
+            /// As FUT registered it; a public client.
+            public var client: String
+            /// How a citizen signs in unless the command says otherwise.
+            public var way: SignInWay
+            /// Where the browser returns to, as registered.
+            public var redirect: String?
+            /// How long a sign-in lives unused.
+            public var idleDays: Int
+            /// When it ends at the latest, used or not; `nil`: the realm sets no end.
+            public var maximumDays: Int?
+
+            public enum Retraction: String, Hashable, Sendable, CaseIterable { case patch, validity }
+            public enum SignInWay: String, Hashable, Sendable, CaseIterable {
+                case deviceCode = "device-code"
+                case loopback, paste
+            }
+        }
         public enum Authentication: Hashable, Sendable {
             case none
             /// A bearer token, read from the file before each use so that it can be renewed.

@@ -17,7 +17,8 @@ extension ConfigurationReader {
             present(section, "ca_file", authority)
             pem(section, "ca_file", authority, "CERTIFICATE")
         }
-        if let base, base.scheme == "https", authority == nil {
+        // FUT's realm and services need not have one authority, and it stands on the public ones.
+        if kind != .fut, let base, base.scheme == "https", authority == nil {
             section.warn(
                 "ca_file", why: "any of the system's authorities may vouch for the receiver",
                 remedy: "Name the one authority that issues the receiver's certificate, if there is one.")
@@ -30,8 +31,14 @@ extension ConfigurationReader {
         // One act that is refused refuses the whole transaction, which then has to be split: few is better than fast.
         let acts = section.integer("maximum_acts", in: 1...50, unit: "(acts)") ?? 1
         let rounding = section.sections("rounding") { self.rounding($0) }
+        let fut = fut(section, kind: kind)
         section.finish()
-        if authentication == .none, certificate == nil, let base, !base.isLoopback {
+        if kind == .fut, let base, !base.text.hasSuffix("/fhir") {
+            section.warn(
+                "base", why: "the measurement service's base usually ends with /fhir",
+                remedy: "Write it as \"https://measurement.ENVIRONMENT.ehealth.sundhed.dk/fhir\".")
+        }
+        if kind != .fut, authentication == .none, certificate == nil, let base, !base.isLoopback {
             section.warn(
                 "base", why: "neither token_file nor certificate_file tells the receiver who the hub is",
                 remedy: "Add the one that the receiver's operator gave you.")
@@ -40,7 +47,69 @@ extension ConfigurationReader {
         return Configuration.Receiver(
             name: name, kind: kind, base: base.text, profile: profile, authentication: authentication, caFile: authority,
             certificate: certificate, proxy: proxy, timeouts: timeouts, unknownOutcome: unknown, order: order,
-            maximumActs: acts, rounding: rounding)
+            maximumActs: acts, rounding: rounding, fut: fut)
+    }
+
+    /// The keys of a receiver of kind `fut`, which no other may have.
+    private func fut(_ section: Section, kind: Configuration.Receiver.Kind?) -> Configuration.Receiver.FUT? {
+        let codes = path(section, "codes_file")
+        if let codes { present(section, "codes_file", codes) }
+        let retraction: Configuration.Receiver.FUT.Retraction = section.word("retraction") ?? .patch
+        let signIn = section.section("sign_in")
+        let isFUT = kind == .fut
+        let issuer = signInAddress(
+            signIn, "issuer", required: isFUT, such: "https://saml.ENVIRONMENT.ehealth.sundhed.dk/auth/realms/nemlogin")
+        let client = signIn.string("client", required: isFUT, expected: "the client id that FUT registered")
+        let way: Configuration.Receiver.FUT.SignInWay = signIn.word("way") ?? .deviceCode
+        let redirect = signInAddress(signIn, "redirect", required: false, such: "http://127.0.0.1:4711/callback")
+        let idle = signIn.integer("idle_days", in: 1...1_200, unit: "(days)") ?? 30
+        let maximum = signIn.integer("maximum_days", in: 1...3_650, unit: "(days)")
+        signIn.finish()
+        if isFUT, !section.has("sign_in") {
+            section.reject(
+                "kind", why: "FUT takes readings only from a citizen who signed in, and [receiver.sign_in] is missing",
+                remedy: "Add [receiver.sign_in] with issuer and client, as in config/vitalgate.example.toml.")
+        }
+        guard isFUT else {
+            let why = "only a receiver of kind \"fut\" has it"
+            for key in ["codes_file", "retraction", "sign_in"] where section.has(key) {
+                section.reject(key, why: why, remedy: "Take it out, or set kind = \"fut\".")
+            }
+            return nil
+        }
+        for key in ["token_file", "profile", "maximum_acts"] where section.has(key) {
+            section.reject(
+                key, why: "a receiver of kind \"fut\" has none: citizens sign in, and each measurement is a request of its own",
+                remedy: "Take it out.")
+        }
+        if way != .deviceCode, redirect == nil {
+            signIn.reject(
+                signIn.has("redirect") ? "redirect" : "way", why: "a sign-in by browser needs the address that it returns to",
+                remedy: "Add redirect, exactly as FUT registered it for the client.")
+        }
+        if way == .loopback, let redirect, !redirect.isLoopback {
+            signIn.reject(
+                "redirect", why: "the hub itself must be able to listen there",
+                remedy: "Write http://127.0.0.1:PORT/PATH, or choose way = \"paste\".")
+        }
+        guard let issuer, let client else { return nil }
+        return .init(
+            codesFile: codes, retraction: retraction, issuer: issuer.text, client: client, way: way, redirect: redirect?.text,
+            idleDays: idle, maximumDays: maximum)
+    }
+
+    private func signInAddress(_ section: Section, _ key: String, required: Bool, such example: String) -> WebAddress? {
+        guard let text = section.string(key, required: required, expected: "a URL such as \"\(example)\"") else { return nil }
+        do throws(WebAddress.Fault) {
+            let address = try WebAddress(text)
+            if address.scheme == "https" || address.isLoopback { return address }
+            section.reject(
+                key, why: "http:// would send a sign-in in the clear",
+                remedy: "Write https://; http:// is taken only to 127.0.0.1 or [::1].")
+        } catch {
+            section.reject(key, why: error.why, remedy: "Write a URL such as \"\(example)\".", isSecret: text.contains("@"))
+        }
+        return nil
     }
 
     private func base(_ section: Section) -> WebAddress? {

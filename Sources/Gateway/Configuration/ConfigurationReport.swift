@@ -66,7 +66,7 @@ extension Configuration {
         lines += programme.bounds.map { "bound      \($0.name.rawValue) \($0.low) to \($0.high) \($0.unit.rawValue)" }
         lines.append("bluetooth  \(bluetooth.description)")
         lines += receivers.map {
-            "receiver   \($0.name): \($0.kind.rawValue) \($0.profile.rawValue) at \($0.base), \($0.authentication.description)"
+            "receiver   \($0.name): \($0.kind.rawValue)\($0.fut == nil ? " " + $0.profile.rawValue : "") at \($0.base), \($0.fut?.description ?? $0.authentication.description)"
         }
         lines += devices.map { "device     \($0.name): \($0.model.id) at \($0.bearer.description)" }
         if receivers.isEmpty { lines.append("receiver   none: readings are kept and wait") }
@@ -99,6 +99,10 @@ extension Configuration.Receiver.Authentication: CustomStringConvertible {
     }
 }
 
+extension Configuration.Receiver.FUT: CustomStringConvertible {
+    public var description: String { "citizens sign in at \(issuer) by \(way.rawValue)" }
+}
+
 extension Configuration.Device.Bearer: CustomStringConvertible {
     public var description: String {
         switch self {
@@ -120,6 +124,14 @@ extension Configuration.Receiver {
             ]),
             "unknownOutcome": .string(unknownOutcome.rawValue), "order": .string(order.rawValue),
             "maximumActs": .integer(maximumActs),
+            "signIn": fut.map { fut in
+                .members([
+                    "issuer": .string(fut.issuer), "client": .string(fut.client), "way": .string(fut.way.rawValue),
+                    "redirect": fut.redirect.map { .string($0) }, "idleDays": .integer(fut.idleDays),
+                    "maximumDays": fut.maximumDays.map { .integer($0) }, "codesFile": fut.codesFile.map { .string($0) },
+                    "retraction": .string(fut.retraction.rawValue),
+                ])
+            },
             "rounding": .array(
                 rounding.map {
                     .members([

@@ -41,7 +41,7 @@ public struct Daemon: Sendable {
                 logger.note(.notice, "daemon ready", .version(Daemon.version))
             })
         try Directory.make(parentOf: configuration.hub.controlSocket, mode: 0o750)
-        var services: [any Service] = [parts.courier, parts.roster, parts.log]
+        var services: [any Service] = [parts.courier, parts.roster, parts.log, parts.citizens]
         if let radio = parts.radio { services.append(radio) }
         if let technician = parts.technician { services.append(technician) }
         services += [
@@ -73,6 +73,7 @@ struct DaemonParts {
     let radio: RadioService?
     let technician: Technician?
     let log: DeviceLog
+    let citizens: Citizens
     let operations: Operations
     let clockWatch: ClockWatch
     let housekeeping: Housekeeping
@@ -85,7 +86,7 @@ struct DaemonParts {
         let catalogue = try DeviceCatalogue.loadOrExplain(configuration.hub.devicesDirectory)
         let journal = try await Self.openJournal(configuration, fault: faults)
         let radio = try EventLoop.made("vg-radio")
-        let (receivers, receiverLoops) = try Self.receivers(configuration)
+        let (receivers, receiverLoops) = try Self.receivers(configuration, journal: journal, clock: clock)
         let courier = Courier(journal: journal, receivers: receivers, clock: clock) { EventLog.note($0, logger) }
         let alarm = SpaceAlarm()
         let log = DeviceLog(journal: journal, clock: clock, logger: logger)
@@ -129,6 +130,11 @@ struct DaemonParts {
             self.radio = nil
         }
         self.log = log
+        citizens = Citizens(
+            receivers: receivers.compactMap { receiver in
+                (receiver.desks as? FUTReceiver).map { ($0, configuration.way(of: receiver.name)) }
+            },
+            courier: courier, logger: logger)
         if let count = try? await intake.desk.decodeAgain(), count > 0 {
             logger.note(.notice, "stored frames decoded by this release", .count(count))
         }
@@ -142,7 +148,8 @@ struct DaemonParts {
             journal: journal, storage: configuration.storage, gate: gate, alarm: alarm, clock: clock, logger: logger)
         operations = Operations(
             journal: journal, courier: courier, desk: intake.desk, roster: roster, radio: self.radio,
-            technician: self.technician, log: log, alarm: alarm, catalogue: catalogue, clock: clock, zone: zone)
+            technician: self.technician, log: log, citizens: citizens, alarm: alarm, catalogue: catalogue, clock: clock,
+            zone: zone)
         loops = [radio] + receiverLoops
     }
 
@@ -179,7 +186,9 @@ struct DaemonParts {
                 breaksDurability: fault == .synchronousOff))
     }
 
-    private static func receivers(_ configuration: Configuration) throws -> ([Receiver], [EventLoop]) {
+    private static func receivers(
+        _ configuration: Configuration, journal: Journal, clock: any Vitals.Clock
+    ) throws -> ([Receiver], [EventLoop]) {
         var receivers: [Receiver] = []
         var loops: [EventLoop] = []
         let gateway = GatewayIdentity(
@@ -189,7 +198,7 @@ struct DaemonParts {
             // A loop each: a name look-up that hangs at one receiver delays no other (R6).
             let loop = try EventLoop.made("vg-" + receiver.name.prefix(11))
             loops.append(loop)
-            receivers.append(try Receiver(receiver, gateway: gateway, loop: loop))
+            receivers.append(try Receiver(receiver, gateway: gateway, loop: loop, journal: journal, clock: clock))
         }
         return (receivers, loops)
     }

@@ -50,6 +50,10 @@ enum EventLog {
             }
         case .uncertain(let subjects, let receiver):
             for subject in subjects { logger.note(.warning, "item uncertain", .reading(subject), .receiver(receiver)) }
+        case .unasked(let subjects, let receiver, let reason):
+            for subject in subjects {
+                logger.note(.info, "item held", .reading(subject), .receiver(receiver), .reason(reason))
+            }
         case .withdrawn(let subjects, let receiver, let reason):
             for subject in subjects {
                 logger.note(.notice, "item withdrawn", .reading(subject), .receiver(receiver), .reason(reason))

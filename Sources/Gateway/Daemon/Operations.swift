@@ -17,6 +17,7 @@ struct Operations: HubOperations {
     let radio: RadioService?
     let technician: Technician?
     let log: DeviceLog
+    let citizens: Citizens
     let alarm: SpaceAlarm
     let catalogue: DeviceCatalogue
     let clock: any Vitals.Clock
@@ -78,6 +79,13 @@ struct Operations: HubOperations {
         case .answerProcedure(let id, let text): return await answerProcedure(id, text)
         case .cancelProcedure(let id): return await cancelProcedure(id)
         case .resetAdapter: return await resetAdapter()
+        case .signIns: return .success(try await citizensStanding())
+        case .beginSignIn(let receiver, let patient, let way): return await beginSignIn(receiver, patient, way, actor)
+        case .signIn(let id): return await signInProgress(id)
+        case .answerSignIn(let id, let address, let host): return await answerSignIn(id, address, host)
+        case .signOut(let receiver, let patient): return try await signOut(receiver, patient, actor)
+        case .plan(let receiver, let patient): return try await plan(receiver, patient)
+        case .equipment(let receiver, let patient): return try await equipment(receiver, patient)
         }
     }
 

@@ -2,25 +2,26 @@ import Catalogue
 import Courier
 import Destinations
 import EventLoop
+import ExactJSON
 import HTTP
 import HTTPMessage
 import HubAPI
+import Journal
+import Trust
 import Vitals
 
 extension Receiver {
-    /// The configured receiver with its client and credential.
-    init(_ configured: Configuration.Receiver, gateway: GatewayIdentity, loop: EventLoop) throws(OperationError) {
+    /// The configured receiver with its client and credentials.
+    init(
+        _ configured: Configuration.Receiver, gateway: GatewayIdentity, loop: EventLoop, journal: Journal, clock: any Vitals.Clock
+    ) throws(OperationError) {
         var rules = RoundingTable.standard.rules
         for rule in configured.rounding { rules[rule.unit] = .init(converted: rule.converted, sent: rule.sent) }
         let settings = ReceiverSettings(
             name: configured.name, kind: DestinationKind(configured.kind), baseURL: configured.base,
             rounding: RoundingTable(rules), maximumActs: configured.maximumActs,
-            whenUncertain: configured.unknownOutcome == .resend ? .resend : .hold)
-        guard let destination = settings.kind.destination(settings) else {
-            throw OperationError(
-                "The receiver \(configured.name) cannot be used.", why: "This release does not speak \(settings.kind.rawValue).",
-                remedy: "Use kind = \"phd\", or update vitalgate.", exitCode: 78)
-        }
+            whenUncertain: configured.unknownOutcome == .resend ? .resend : .hold,
+            phdEdition: configured.profile == .phd1 ? .v1 : .v2)
         var client = HTTPClientSettings()
         client.authorities = configured.caFile.map { .file($0) }
         client.identity = configured.certificate.map {
@@ -31,14 +32,75 @@ extension Receiver {
         client.stallTimeout = .seconds(configured.timeouts.answer)
         client.requestTimeout = .seconds(configured.timeouts.total)
         client.userAgent = "vitalgate/" + Daemon.version
+        let http = HTTPClient(settings: client, loop: loop)
+        let settling = Duration.seconds(configured.timeouts.settle)
+        if let fut = configured.fut {
+            let table = try fut.table(base: configured.base)
+            self.init(
+                destination: FUTDestination(
+                    settings: settings, fut: table, retraction: fut.retraction == .patch ? .patch : .validity), client: http,
+                desks: FUTReceiver(
+                    try fut.settings(name: configured.name, table: table), client: http, journal: journal, clock: clock),
+                gateway: gateway, settling: settling, isChronological: true, pace: Self.futPace)
+            return
+        }
         let credential: any CredentialSource =
             switch configured.authentication {
             case .none: NoCredential()
             case .bearer(let file): BearerTokenFile(path: file)
             }
         self.init(
-            destination: destination, client: HTTPClient(settings: client, loop: loop), credential: credential, gateway: gateway,
-            settling: .seconds(configured.timeouts.settle))
+            destination: PHDDestination(settings: settings), client: http, credential: credential, gateway: gateway,
+            settling: settling)
+    }
+
+    /// The guide calls bulk uploads misuse and names no rate: one measurement a second is slower than any person measures, and
+    /// faster than any backlog of a home grows.
+    private static let futPace = Duration.seconds(1)
+}
+
+extension Configuration.Receiver.FUT {
+    /// Codes and hosts: the configured table over the published values.
+    func table(base: String) throws(OperationError) -> FUTSettings {
+        guard let codesFile else { return .published().placed(at: base) }
+        func unusable(_ why: String) -> OperationError {
+            OperationError(
+                "The code table \(codesFile) cannot be used.", why: why, remedy: "Start again from config/fut-codes.json.",
+                exitCode: 78
+            )
+        }
+        guard let bytes = SmallFile.read(codesFile) else { throw unusable("It is not there, or not ours to read.") }
+        let json: JSON
+        do throws(JSONError) {
+            json = try JSON(parsing: bytes)
+        } catch {
+            throw unusable("It is no JSON: \(error).")
+        }
+        do throws(FUTSettings.TableError) {
+            var table = try FUTSettings(table: json)
+            if json["services"] == nil { table = table.placed(at: base) }
+            table.services[.measurement] = base
+            return table
+        } catch {
+            throw unusable("\(error.path): expected \(error.expected).")
+        }
+    }
+
+    func settings(name: String, table: FUTSettings) throws(OperationError) -> FUTReceiver.Settings {
+        var address: EndpointURL?
+        if let redirect {
+            do throws(EndpointURLError) {
+                address = try EndpointURL(redirect)
+            } catch {
+                throw OperationError(
+                    "The receiver \(name) cannot be used.", why: "sign_in.redirect: \(error).",
+                    remedy: "Write it as FUT registered it, such as http://127.0.0.1:4711/callback.", exitCode: 78)
+            }
+        }
+        return FUTReceiver.Settings(
+            name: name, fut: table, issuer: issuer,
+            client: OAuthClient(identifier: client, scopes: ["openid", "profile", "offline_access"]), redirect: address,
+            idle: .seconds(idleDays * 86_400), maximum: maximumDays.map { .seconds($0 * 86_400) })
     }
 }
 
@@ -46,6 +108,7 @@ extension DestinationKind {
     fileprivate init(_ kind: Configuration.Receiver.Kind) {
         switch kind {
         case .phd: self = .phd
+        case .fut: self = .fut
         }
     }
 }

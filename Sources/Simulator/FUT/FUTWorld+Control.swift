@@ -11,7 +11,7 @@ extension FUTWorld {
     }
 
     /// Adds a citizen or changes one: `{"citizen": "anna", "patient": "1001", "userType": ..., "roles": [...], "episodes": [...],
-    /// "devices": [...]}`. What is not named stays. An episode or request of a known id is changed, of an unknown id added; each
+    /// "devices": [...]}`. What is not named stays. A new episode and its requests hold since `since` (minutes from now, or ISO 8601). An episode or request of a known id is changed, of an unknown id added; each
     /// change of a request is a new version of it.
     mutating func change(_ json: JSON, now: Instant) throws(FUTControlError) {
         guard let name = json["citizen"]?.string else { throw FUTControlError("citizen is missing") }
@@ -37,11 +37,15 @@ extension FUTWorld {
 extension FUTCitizen {
     fileprivate mutating func change(episode json: JSON, now: Instant) throws(FUTControlError) {
         guard let id = json["id"]?.string else { throw FUTControlError("an episode needs its id") }
-        var episode = episodes.first { $0.id == id } ?? FUTEpisode(id: id, carePlan: "\(id)-plan", started: now, requests: [])
+        let known = episodes.first { $0.id == id }
+        let since = try json["since"].map { (value) throws(FUTControlError) in try FUTTiming.instant(value, now: now) }
+        var episode = known ?? FUTEpisode(id: id, carePlan: "\(id)-plan", started: since ?? now, requests: [])
         if let plan = json["carePlan"]?.string { episode.carePlan = plan }
         if let status = json["status"]?.string { episode.status = status }
         if let status = json["carePlanStatus"]?.string { episode.carePlanStatus = status }
-        for request in json["requests"]?.array ?? [] { try episode.change(request: request, now: now) }
+        for request in json["requests"]?.array ?? [] {
+            try episode.change(request: request, now: now, changed: known == nil ? episode.started : now)
+        }
         if let index = episodes.firstIndex(where: { $0.id == id }) { episodes[index] = episode } else { episodes.append(episode) }
     }
 
@@ -63,7 +67,8 @@ extension FUTCitizen {
 }
 
 extension FUTEpisode {
-    fileprivate mutating func change(request json: JSON, now: Instant) throws(FUTControlError) {
+    /// - Parameter changed: since when it holds.
+    fileprivate mutating func change(request json: JSON, now: Instant, changed: Instant) throws(FUTControlError) {
         guard let id = json["id"]?.string else { throw FUTControlError("a request needs its id") }
         let known = requests.firstIndex { $0.id == id }
         var request: FUTRequest
@@ -71,7 +76,7 @@ extension FUTEpisode {
             request = requests[known]
         } else {
             guard let code = json["code"]?.string else { throw FUTControlError("no request \(id); a new one needs code") }
-            request = FUTRequest(id: id, code: code, activity: code, timing: .adhoc, changed: now)
+            request = FUTRequest(id: id, code: code, activity: code, timing: .adhoc, changed: changed)
         }
         if let code = json["code"]?.string { request.code = code }
         if let activity = json["activity"]?.string { request.activity = activity }
@@ -84,7 +89,7 @@ extension FUTEpisode {
         }
         guard request != requests[known] else { return }
         request.version += 1
-        request.changed = now
+        request.changed = changed
         requests[known] = request
     }
 }
@@ -93,13 +98,6 @@ extension FUTTiming {
     /// `"adhoc"`, `"unresolved"`, `{"slots": [{"from": -60, "to": 180, "occurrences": 2}]}` (minutes from now, or ISO 8601), or
     /// `{"daily": {"minute": 480, "minutes": 240, "occurrences": 1}}`.
     init(_ json: JSON, now: Instant) throws(FUTControlError) {
-        func instant(_ value: JSON?) throws(FUTControlError) -> Instant {
-            if let minutes = value?.integer { return now + .seconds(minutes * 60) }
-            guard let instant = value?.string.flatMap({ Instant(iso8601: $0) }) else {
-                throw FUTControlError("a slot has from and to, in minutes from now or as ISO 8601")
-            }
-            return instant
-        }
         switch json.string {
         case "adhoc": self = .adhoc
         case "unresolved": self = .unresolved
@@ -116,10 +114,18 @@ extension FUTTiming {
             for slot in slots {
                 read.append(
                     FUTSlot(
-                        start: try instant(slot["from"]), end: try instant(slot["to"]),
+                        start: try Self.instant(slot["from"], now: now), end: try Self.instant(slot["to"], now: now),
                         occurrences: slot["occurrences"]?.integer ?? 1))
             }
             self = .slots(read)
         }
+    }
+
+    fileprivate static func instant(_ value: JSON?, now: Instant) throws(FUTControlError) -> Instant {
+        if let minutes = value?.integer { return now + .seconds(minutes * 60) }
+        guard let instant = value?.string.flatMap({ Instant(iso8601: $0) }) else {
+            throw FUTControlError("a time (since, from, to) is in minutes from now, or ISO 8601")
+        }
+        return instant
     }
 }

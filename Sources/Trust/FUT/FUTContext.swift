@@ -97,8 +97,8 @@ public struct FUTAccessToken: Hashable, Sendable {
 
     /// Whether it lasts long enough to begin a request.
     public func isFresh(at now: Instant) -> Bool {
-        // A short token is used for most of its life; a clock that was set back says nothing of a token's age.
-        now >= askedAt && now < askedAt + lifetime - min(Self.margin, lifetime / 4)
+        // A short token is used for two thirds of its life; a clock that was set back says nothing of a token's age.
+        now >= askedAt && now < askedAt + lifetime - min(Self.margin, lifetime / 3)
     }
 }
 

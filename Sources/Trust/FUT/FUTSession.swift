@@ -454,6 +454,13 @@ extension FUTSession: CustomStringConvertible, CustomDebugStringConvertible, Cus
     public var customMirror: Mirror { Mirror(self, children: [Mirror.Child]()) }
 }
 
+extension FUTSession.Settings: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    /// Without the citizen.
+    public var description: String { "[FUT session settings, \(server.issuer)]" }
+    public var debugDescription: String { description }
+    public var customMirror: Mirror { Mirror(self, children: [Mirror.Child]()) }
+}
+
 extension FUTSession.Action: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
     /// A request holds the refresh token, in its body.
     public var description: String {

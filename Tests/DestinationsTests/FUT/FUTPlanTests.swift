@@ -23,13 +23,69 @@ import Vitals
         #expect(try JSON(parsing: request.body) == query.json)
     }
 
-    @Test("A question asks for two days back and seven ahead, in UTC")
+    @Test("A question asks for whole days in UTC, so that those of one day are the same")
     func window() throws {
-        let query = FUTPlanQuery(patient: FUTSamples.patient, around: try FUTSamples.at("2023-02-23T10:00:00+01:00"))
-        #expect(query.start == "2023-02-21T09:00:00+00:00")
-        #expect(query.end == "2023-03-02T09:00:00+00:00")
+        let (from, to) = (try FUTSamples.at("2023-02-21T10:00:00+01:00"), try FUTSamples.at("2023-03-02T00:30:00+01:00"))
+        let query = FUTPlanQuery(patient: FUTSamples.patient, from: from, to: to)
+        #expect(query.start == "2023-02-21T00:00:00+00:00")
+        #expect(query.end == "2023-03-02T00:00:00+00:00")
+        #expect(query == FUTPlanQuery(patient: FUTSamples.patient, from: from + .seconds(3_600), to: to))
         #expect(query.extra == true)
         #expect(FUTPlanQuery(query.json) == query)
+    }
+
+    @Test("R4 an answer that tells of somebody else is known by its plans and requests")
+    func r4_anothers() throws {
+        let subjects = (answer["entry"]?.array ?? []).compactMap { $0["resource"]?["subject"]?["reference"]?.string }
+        let own = try #require(subjects.first)
+        #expect(!FUTPlan.isAnothers(answer, than: own))
+        #expect(FUTPlan.isAnothers(answer, than: own + "9"))
+        #expect(!FUTPlan.isAnothers(["resourceType": "Bundle"], than: own))
+    }
+
+    @Test("A later plan of the same days takes an earlier one's place where it says all of it, and not else")
+    func contained() throws {
+        var later = plan
+        later.fetched = later.fetched + .seconds(60)
+        #expect(plan.isContained(in: later) && !later.isContained(in: plan))
+        var other = later
+        other.window.until = other.window.until.map { $0 + .seconds(86_400) }
+        #expect(!plan.isContained(in: other))
+        other = later
+        other.requests[0].version = "7"
+        #expect(!plan.isContained(in: other))
+        other = later
+        other.items.removeLast()
+        #expect(!plan.isContained(in: other))
+        // Without a time of the server's own the first look dates a version: it has to stay.
+        var undated = plan
+        undated.requests[0].validFrom = nil
+        other = undated
+        other.fetched = later.fetched
+        #expect(!undated.isContained(in: other))
+    }
+
+    @Test("News is a version or state that no plan showed before, or a place that was left")
+    func news() throws {
+        #expect(FUTPlanHistory().isNews(plan))
+        let history = FUTPlanHistory([plan])
+        var later = plan
+        later.fetched = later.fetched + .seconds(60)
+        #expect(!history.isNews(later))
+        // Of other days, fewer requests are told: no news.
+        var other = later
+        other.window.from = other.window.from.map { $0 - .seconds(86_400) }
+        other.requests.removeLast()
+        #expect(!history.isNews(other))
+        other = later
+        other.requests[1].version = "9"
+        #expect(history.isNews(other))
+        other = later
+        other.requests[1].isActive = false
+        #expect(history.isNews(other))
+        other = later
+        other.items[0].totalInvalidated = (other.items[0].totalInvalidated ?? 0) + 1
+        #expect(history.isNews(other))
     }
 
     @Test("Each item of the published answer is read and written back unchanged")
@@ -122,7 +178,8 @@ import Vitals
         ]
         return try FUTPlan(
             answer: ["resourceType": "Bundle", "entry": .array([plan] + requests)],
-            to: FUTPlanQuery(patient: FUTSamples.patient, around: FUTSamples.measured), fetched: FUTSamples.measured,
+            to: FUTPlanQuery(patient: FUTSamples.patient, from: FUTSamples.measured, to: FUTSamples.measured),
+            fetched: FUTSamples.measured,
             settings: FUTSamples.settings)
     }
 
