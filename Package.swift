@@ -85,7 +85,8 @@ let package = Package(
             ]),
         .executableTarget(name: "vitalgate", dependencies: ["Gateway"], swiftSettings: strict),
         tests("CatalogueTests", ["Catalogue", "Vitals", "ExactJSON"]),
-        tests("ConfigurationTests", ["Gateway", "Catalogue", "Vitals", "ExactJSON", logging]),
+        tests(
+            "ConfigurationTests", ["Gateway", "Catalogue", "Destinations", "Trust", "Vitals", "ExactJSON", logging]),
         .testTarget(
             name: "JournalTests", dependencies: ["Journal", "Steward", "Vitals", "ExactJSON", "CSQLite"], exclude: ["Golden"],
             swiftSettings: strict),

@@ -37,6 +37,13 @@ public struct ReceiverSettings: Hashable, Sendable {
     }
 }
 
+extension ReceiverSettings {
+    /// The channel of a patient at a receiver that has one for each (R6): a surrogate, for logs and conditions.
+    public static func channel(of receiver: String, for patient: PatientAlias) -> String {
+        receiver + "/" + StableUUID.text("channel", receiver, patient.rawValue).prefix(8)
+    }
+}
+
 /// The kinds of receivers, by the name that configuration and command line use.
 public enum DestinationKind: String, Hashable, Sendable, CaseIterable {
     case phd, fut, pmd, vkp, kih

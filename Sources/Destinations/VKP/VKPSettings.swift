@@ -31,6 +31,8 @@ public struct VKPSettings: Hashable, Sendable {
     /// Whether what may have arrived is looked for in the patient's journal. Off: it takes a scope to read journals, which a hub
     /// rarely needs, and finds only what the journal has already taken in.
     public var searches: Bool
+    /// Whether VKP is told where nothing was measured, by the care plans that it has. It takes a scope to read them.
+    public var saysNotReported: Bool
     /// The system of a device's serial number.
     public var deviceSystem: String
     /// Whether status bits and cautions go along as `Observation.note`.
@@ -38,12 +40,13 @@ public struct VKPSettings: Hashable, Sendable {
 
     public init(
         organisation: NorwegianOrganisationNumber, author: Author, serviceCodes: String = "dho", searches: Bool = false,
-        deviceSystem: String = PMDSettings.komlinkSerial, sendsNotes: Bool = true
+        saysNotReported: Bool = false, deviceSystem: String = PMDSettings.komlinkSerial, sendsNotes: Bool = true
     ) {
         self.organisation = organisation
         self.author = author
         self.serviceCodes = serviceCodes
         self.searches = searches
+        self.saysNotReported = saysNotReported
         self.deviceSystem = deviceSystem
         self.sendsNotes = sendsNotes
     }
