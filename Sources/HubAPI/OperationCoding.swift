@@ -38,6 +38,9 @@ extension Operation {
         case .signOut: "sign-out"
         case .plan: "plan"
         case .equipment: "equipment"
+        case .helseIDClients: "helseid-clients"
+        case .changeHelseIDKey: "change-helseid-key"
+        case .identify: "identify"
         case .beginScan: "begin-scan"
         case .beginPairing: "begin-pairing"
         case .beginVerification: "begin-verification"
@@ -50,7 +53,7 @@ extension Operation {
 
     public var parameters: JSON {
         switch self {
-        case .status, .devices, .declareClock, .rotateKeys, .resetAdapter, .signIns: [:]
+        case .status, .devices, .declareClock, .rotateKeys, .resetAdapter, .signIns, .helseIDClients: [:]
         case .device(let name), .forgetDevice(let name): ["name": .string(name)]
         case .deviceLog(let name, let limit): ["name": .string(name), "limit": .integer(limit)]
         case .addDevice(let name, let model, let bearer):
@@ -101,6 +104,9 @@ extension Operation {
             .members(["id": .integer(id), "address": .string(address), "host": host.map { .string($0) }])
         case .signOut(let receiver, let patient), .plan(let receiver, let patient), .equipment(let receiver, let patient):
             ["receiver": .string(receiver), "patient": .string(patient)]
+        case .changeHelseIDKey(let receiver, let change): ["receiver": .string(receiver), "change": .string(change)]
+        case .identify(let patient, let receiver, let identifier):
+            ["patient": .string(patient), "receiver": .string(receiver), "identifier": .string(identifier)]
         }
     }
 
@@ -180,6 +186,13 @@ extension Operation {
             self = .signOut(receiver: try parameters.text("receiver"), patient: try parameters.text("patient"))
         case "equipment":
             self = .equipment(receiver: try parameters.text("receiver"), patient: try parameters.text("patient"))
+        case "helseid-clients": self = .helseIDClients
+        case "change-helseid-key":
+            self = .changeHelseIDKey(receiver: try parameters.text("receiver"), change: try parameters.text("change"))
+        case "identify":
+            self = .identify(
+                patient: try parameters.text("patient"), receiver: try parameters.text("receiver"),
+                identifier: try parameters.optionalText("identifier") ?? "")
         case "plan": self = .plan(receiver: try parameters.text("receiver"), patient: try parameters.text("patient"))
         default:
             throw OperationError(
