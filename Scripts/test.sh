@@ -49,5 +49,6 @@ run "radio: smoke" python3 Tests/Rigs/radio.py --smoke
 # These bring their own Python packages, pinned, from PyPI (Tests/Judges/requirements.txt).
 run "judges" sh Tests/Judges/run.sh
 run "simulated FUT" python3 Tests/Rigs/fut_simulator.py
+run "simulated NHN" python3 Tests/Rigs/nhn_simulator.py
 run "foreign receiver" python3 Tests/Rigs/foreign.py
 finish

@@ -138,6 +138,7 @@ enum Schema {
         CREATE TABLE identifier (
             id INTEGER PRIMARY KEY, patient INTEGER NOT NULL REFERENCES name, receiver INTEGER NOT NULL REFERENCES name,
             sealed BLOB NOT NULL, UNIQUE (patient, receiver)) STRICT;
+        CREATE INDEX act_patient ON act (patient, effective) WHERE patient IS NOT NULL;
         -- When a part of the hub was well without a gap. part: WatchedPart.
         CREATE TABLE watch (id INTEGER PRIMARY KEY, part TEXT NOT NULL, began INTEGER NOT NULL, ended INTEGER NOT NULL) STRICT;
         CREATE INDEX watch_part ON watch (part, ended);
