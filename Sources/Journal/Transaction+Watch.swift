@@ -119,6 +119,15 @@ extension Transaction {
             """, [id, state?.rawValue ?? "", instant == nil ? 1 : 0, instant?.milliseconds ?? 0], notice)
     }
 
+    public func notice(id: Int64) throws(JournalError) -> NoticeRecord? {
+        try first("SELECT id, channel, state, starts, ends, sealed FROM notice WHERE id = ?", [id], notice)
+    }
+
+    /// The latest first.
+    public func notices(limit: Int) throws(JournalError) -> [NoticeRecord] {
+        try all("SELECT id, channel, state, starts, ends, sealed FROM notice ORDER BY id DESC LIMIT ?", [limit], notice)
+    }
+
     public func setNotice(_ record: NoticeRecord) throws(JournalError) {
         try run(
             "UPDATE notice SET state = ?, sealed = ? WHERE id = ?", [record.state.rawValue, try sealed(record), record.id])

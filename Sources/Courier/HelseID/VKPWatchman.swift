@@ -14,7 +14,8 @@ public import Vitals
 ///     a reading of a told slot later    -> its document follows the notice up (HelseIDDesk.route)
 /// ```
 ///
-/// A notice that was being sent when the daemon ended is of unknown outcome: VKP names what it took by no id, so a person decides.
+/// A notice that was being sent when the daemon ended is of unknown outcome: VKP names what it took by no id, so a person decides
+/// (`vitalgate outbox notices`).
 public struct VKPWatchman: Sendable {
     /// What a model can do.
     public struct Ability: Hashable, Sendable {
@@ -83,7 +84,7 @@ public struct VKPWatchman: Sendable {
                 try tx.setNotice(left)
                 try tx.raise(
                     Condition(
-                        .outcomeUnknown, subject: name, since: now.wall,
+                        .outcomeUnknown, subject: channel, since: now.wall,
                         reason: "The daemon ended while it told that a measurement was not reported."))
             }
             return (try tx.identifier(of: patient, at: name), try tx.channel(channel)?.held != nil)
@@ -212,12 +213,12 @@ public struct VKPWatchman: Sendable {
             case .uncertain:
                 try tx.raise(
                     Condition(
-                        .outcomeUnknown, subject: name, since: now,
+                        .outcomeUnknown, subject: record.channel, since: now,
                         reason: "It is not known whether VKP took that a measurement was not reported."))
             case .quarantined:
                 try tx.raise(
                     Condition(
-                        .quarantine, subject: name, since: now,
+                        .quarantine, subject: record.channel, since: now,
                         reason: "The receiver refused that a measurement was not reported."))
             default: break
             }

@@ -2,6 +2,7 @@ import Courier
 import ExactJSON
 import HubAPI
 import Journal
+import Steward
 import Vitals
 
 /// The hub's clients at HelseID, and the numbers by which receivers know patients.
@@ -108,5 +109,58 @@ extension Operations {
         }
         try await courier.release(channel: channel)
         return .success(.members(["warnings": .array(warnings.map { .string($0) }), "forgotten": stored.isEmpty ? true : nil]))
+    }
+
+    // MARK: Not reported
+
+    func notices(_ limit: Int) async throws(JournalError) -> JSON {
+        let notices = try await journal.read { tx in try tx.notices(limit: limit) }
+        return .array(
+            notices.map { notice in
+                .members([
+                    "notice": .integer(notice.id), "channel": .string(notice.channel),
+                    "patient": .string(notice.patient.rawValue), "from": .string("\(notice.starts)"),
+                    "until": .string("\(notice.ends)"), "state": .string(notice.state.rawValue),
+                    "reason": notice.reason.map { .string($0) },
+                ])
+            })
+    }
+
+    /// What a person found out about a notice of unknown outcome, or decides about a refused one.
+    func decideNotice(
+        _ id: Int64, _ decision: String, _ actor: String
+    ) async throws(JournalError) -> Result<JSON, OperationError> {
+        let what = "The notice \(id) was left as it is."
+        let state: ItemState
+        switch decision {
+        case "told": state = .delivered
+        case "again": state = .waiting
+        case "drop": state = .withdrawn
+        default: return .failure(refusal(what, "There is no decision \"\(decision)\".", "Say told, again or drop."))
+        }
+        let now = clock.now().wall
+        let before = try await journal.write { tx -> ItemState? in
+            guard var notice = try tx.notice(id: id) else { return nil }
+            let before = notice.state
+            guard before == .uncertain || before == .quarantined else { return before }
+            notice.state = state
+            notice.reason = "a person: \(decision)"
+            try tx.setNotice(notice)
+            for (open, code) in [(ItemState.uncertain, Condition.Code.outcomeUnknown), (.quarantined, .quarantine)]
+            where try tx.notices(channel: notice.channel, state: open).isEmpty {
+                try tx.clear(code, subject: notice.channel)
+            }
+            try tx.audit(at: now, actor: actor, action: "decide-notice", subject: "notice \(id)", detail: decision)
+            return before
+        }
+        switch before {
+        case nil: return .failure(refusal(what, "The hub does not know it.", "See `vitalgate outbox notices`."))
+        case .uncertain, .quarantined: return .success(["notice": .integer(id), "state": .string(state.rawValue)])
+        case let before?:
+            return .failure(
+                refusal(
+                    what, "It is \(before.rawValue), and only an uncertain or quarantined one is a person's.",
+                    "See `vitalgate outbox notices`."))
+        }
     }
 }

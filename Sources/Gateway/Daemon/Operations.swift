@@ -92,6 +92,8 @@ struct Operations: HubOperations {
         case .equipment(let receiver, let patient): return try await equipment(receiver, patient)
         case .helseIDClients: return .success(try await helseIDClients())
         case .changeHelseIDKey(let receiver, let change): return try await changeHelseIDKey(receiver, change, actor)
+        case .notices(let limit): return .success(try await notices(limit))
+        case .decideNotice(let id, let decision): return try await decideNotice(Int64(id), decision, actor)
         case .identify(let patient, let receiver, let identifier):
             return try await identify(patient, receiver, identifier, actor)
         }
