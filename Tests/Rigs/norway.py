@@ -27,7 +27,7 @@ import report
 import rig
 
 KEYS = ("readings", "delivered", "duplicatesSuppressed", "quarantined", "held", "latencyMilliseconds")
-NUMBERS = (b"01819540094", b"13826540105")
+NUMBERS = (b"01819540094", b"13826540200")
 
 
 def demo(program, directory, *arguments):

@@ -297,7 +297,7 @@ enum NorwayScript {
     static func patient(of device: String) -> String { device.hasPrefix("anna") ? "anna" : "bent" }
 
     /// Synthetic people's.
-    static let numbers = [("anna", "01819540094"), ("bent", "13826540105")]
+    static let numbers = [("anna", "01819540094"), ("bent", "13826540200")]
 
     /// Device, kind, and where it stands at the receiver.
     static let expected: Set<String> = [

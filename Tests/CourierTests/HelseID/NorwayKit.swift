@@ -28,7 +28,7 @@ struct NorwayScene: Sendable {
     static let anna = PatientAlias(rawValue: "anna")
     static let bent = PatientAlias(rawValue: "bent")
     /// Synthetic.
-    static let numbers = [anna: "01819540094", bent: "13826540105"]
+    static let numbers = [anna: "01819540094", bent: "13826540200"]
 
     var state: NHNState { simulator.state }
 
