@@ -71,7 +71,10 @@ let package = Package(
             ["Journal", "Destinations", "Trust", "Steward", "Vitals", "HTTP", "HTTPMessage", "ExactJSON", logging, lifecycle]),
         room(
             "Simulator",
-            ["Protocols", "FHIR", "Vitals", "ExactJSON", "EventLoop", "CLinux", hummingbird, logging, lifecycle, crypto]),
+            [
+                "Protocols", "FHIR", "Vitals", "ExactJSON", "EventLoop", "CLinux", hummingbird, logging, lifecycle, crypto,
+                cryptoExtras,
+            ]),
         room("HubAPI", ["Vitals", "ExactJSON", hummingbird, logging, lifecycle]),
         room(
             "Gateway",
@@ -83,7 +86,8 @@ let package = Package(
             ]),
         .executableTarget(name: "vitalgate", dependencies: ["Gateway"], swiftSettings: strict),
         tests("CatalogueTests", ["Catalogue", "Vitals", "ExactJSON"]),
-        tests("ConfigurationTests", ["Gateway", "Catalogue", "Vitals", "ExactJSON", logging]),
+        tests(
+            "ConfigurationTests", ["Gateway", "Catalogue", "Destinations", "Trust", "Vitals", "ExactJSON", logging]),
         .testTarget(
             name: "JournalTests", dependencies: ["Journal", "Steward", "Vitals", "ExactJSON", "EventLoop", "CSQLite"],
             exclude: ["Golden"],
@@ -101,8 +105,8 @@ let package = Package(
         tests(
             "SimulatorTests",
             [
-                "Simulator", "Bluetooth", "Devices", "Catalogue", "Protocols", "Vitals", "ExactJSON", "HTTP", "HTTPMessage",
-                "EventLoop", "CLinux", crypto,
+                "Simulator", "Trust", "Destinations", "Bluetooth", "Devices", "Catalogue", "Protocols", "Vitals", "ExactJSON",
+                "HTTP", "HTTPMessage", "EventLoop", "CLinux", crypto,
             ]),
         tests("HTTPTests", ["HTTP", "HTTPMessage", "EventLoop", "CLinux"]),
         tests(

@@ -40,6 +40,7 @@ run "clock jump" python3 Tests/Rigs/clockjump.py
 run "thirty days offline" python3 Tests/Rigs/offline.py
 run "leak search" python3 Tests/Rigs/leak.py
 run "configuration errors" python3 Tests/Rigs/configerrors.py
+run "PMD, VKP and HelseID: demo" python3 Tests/Rigs/norway.py
 
 if [[ -f Tests/Rigs/systemd.sh ]]; then run "systemd unit" bash Tests/Rigs/systemd.sh; fi
 # A virtual machine with Debian's kernel; the first run builds its image.
@@ -48,5 +49,6 @@ run "radio: smoke" python3 Tests/Rigs/radio.py --smoke
 run "judges" sh Tests/Judges/run.sh
 run "FUT: demo and kills" python3 Tests/Rigs/fut.py
 run "simulated FUT" python3 Tests/Rigs/fut_simulator.py
+run "simulated NHN" python3 Tests/Rigs/nhn_simulator.py
 run "foreign receiver" python3 Tests/Rigs/foreign.py
 finish

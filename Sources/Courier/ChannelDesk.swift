@@ -1,4 +1,5 @@
 public import Destinations
+import HTTP
 public import HTTPMessage
 public import Journal
 import Steward
@@ -21,8 +22,19 @@ public protocol ChannelDesk: Sendable {
     /// Where the items of an act go, decided now, within the transaction that prepares the dispatch.
     func route(_ items: [ItemRecord], of act: Act, in tx: Transaction, now: ClockReading) throws(JournalError) -> [Route]
 
-    /// What a request about this target carries to show who sends it, or what keeps us from sending.
-    func authorize(target: String) async -> Authorization
+    /// The request about this target with what shows who sends it, or what keeps us from sending. Asked before each sending, also of
+    /// the same request again: a proof of possession is good for one.
+    func authorize(_ request: HTTPRequest, target: String) async -> Authorization
+
+    /// What an answer says of what the request showed, before it is read for what it says of the readings.
+    ///
+    /// - Parameters:
+    ///   - request: as ``authorize(_:target:)`` gave it.
+    ///   - sent: when it left.
+    ///   - isRepeated: it is the sending after ``Reception/sendAgain``.
+    func received(
+        _ response: HTTPResponse, to request: HTTPRequest, sent: ClockReading, isRepeated: Bool
+    ) async -> Reception
 
     /// After a refused credential: a new one is to be used from now on. False where there is none to be had.
     func renewCredential() async -> Bool
@@ -52,8 +64,56 @@ public struct Route: Hashable, Sendable {
 }
 
 public enum Authorization: Hashable, Sendable {
-    case headers([HTTPHeader])
+    case request(HTTPRequest)
     case verdict(DispatchVerdict)
+}
+
+/// What an answer says of the credential.
+public enum Reception: Hashable, Sendable {
+    /// Nothing, or nothing that the destination does not read in it itself (401).
+    case passed
+    /// The same request once more, authorized anew: the server wants its nonce in the proof. It looked at nothing else.
+    case sendAgain
+    /// The server looked at nothing, and a new credential would not help.
+    case verdict(DispatchVerdict)
+}
+
+extension ChannelDesk {
+    public func received(
+        _ response: HTTPResponse, to request: HTTPRequest, sent: ClockReading, isRepeated: Bool
+    ) async -> Reception { .passed }
+
+    public func planChanged() async {}
+}
+
+/// What came of a request that had to show who sends it.
+enum Exchanged {
+    case outcome(HTTPOutcome)
+    /// Nothing was taken: there is no credential for it now.
+    case unauthorized(DispatchVerdict)
+}
+
+extension ChannelDesk {
+    /// Sends a request with its credential, which is added last: a frozen request holds none. A server that wants its nonce in the proof
+    /// gets the request once more, which is no failure of anybody.
+    func exchange(_ request: HTTPRequest, target: String, over client: HTTPClient, clock: any Clock) async -> Exchanged {
+        for isRepeated in [false, true] {
+            let authorized: HTTPRequest
+            switch await authorize(request, target: target) {
+            case .verdict(let verdict): return .unauthorized(verdict)
+            case .request(let request): authorized = request
+            }
+            let sent = clock.now()
+            let outcome = await client.send(authorized)
+            guard case .answered(let response) = outcome else { return .outcome(outcome) }
+            switch await received(response, to: authorized, sent: sent, isRepeated: isRepeated) {
+            case .passed: return .outcome(outcome)
+            case .sendAgain: continue
+            case .verdict(let verdict): return .unauthorized(verdict)
+            }
+        }
+        return .unauthorized(.retry(kind: "nonce", reason: "The receiver asks for another proof again and again."))
+    }
 }
 
 /// One channel for all: one credential and no patient context. A plain FHIR server's.
@@ -67,7 +127,10 @@ struct OneDesk: ChannelDesks, ChannelDesk {
     func route(_ items: [ItemRecord], of act: Act, in tx: Transaction, now: ClockReading) throws(JournalError) -> [Route] {
         items.map { Route($0.id, .send(target: "")) }
     }
-    func authorize(target: String) async -> Authorization { .headers(await credential.headers()) }
+    func authorize(_ request: HTTPRequest, target: String) async -> Authorization {
+        var request = request
+        request.headers += await credential.headers()
+        return .request(request)
+    }
     func renewCredential() async -> Bool { await credential.refresh() }
-    func planChanged() async {}
 }

@@ -168,21 +168,8 @@ actor ChannelWorker {
         }
     }
 
-    private enum Exchanged {
-        case outcome(HTTPOutcome)
-        /// Nothing was sent: there is no credential for it now.
-        case unauthorized(DispatchVerdict)
-    }
-
-    /// Credentials are added last: the frozen request holds none.
     private func send(_ request: HTTPRequest, target: String) async -> Exchanged {
-        switch await desk.authorize(target: target) {
-        case .verdict(let verdict): return .unauthorized(verdict)
-        case .headers(let headers):
-            var request = request
-            request.headers += headers
-            return .outcome(await receiver.client.send(request))
-        }
+        await desk.exchange(request, target: target, over: receiver.client, clock: clock)
     }
 
     /// A question, and what the answer to it means; or what keeps us from asking.

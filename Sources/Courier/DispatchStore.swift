@@ -171,7 +171,7 @@ extension Transaction {
             },
             claimedIdentifier: try !claimsDeviceTime(act, receiver: receiver.name))
         let context = DispatchContext(
-            patientID: act.patient.rawValue, gateway: receiver.gateway,
+            patientID: try identifier(of: act.patient, at: receiver.name) ?? act.patient.rawValue, gateway: receiver.gateway,
             target: due.first.flatMap { try? JSON(parsing: $0.target) })
         return Result { () throws(MappingError) in
             switch kind {

@@ -37,6 +37,13 @@ public struct ReceiverSettings: Hashable, Sendable {
     }
 }
 
+extension ReceiverSettings {
+    /// The channel of a patient at a receiver that has one for each (R6): a surrogate, for logs and conditions.
+    public static func channel(of receiver: String, for patient: PatientAlias) -> String {
+        receiver + "/" + StableUUID.text("channel", receiver, patient.rawValue).prefix(8)
+    }
+}
+
 /// The kinds of receivers, by the name that configuration and command line use.
 public enum DestinationKind: String, Hashable, Sendable, CaseIterable {
     case phd, fut, pmd, vkp, kih
@@ -49,7 +56,10 @@ extension DestinationKind {
         case .phd: PHDDestination(settings: settings)
         // The published table; one that was configured is given to the destination itself.
         case .fut: FUTDestination(settings: settings, fut: .published().placed(at: settings.baseURL))
-        case .pmd, .vkp, .kih: nil
+        // Nobody responsible, no municipality: what needs none.
+        case .pmd: PMDDestination(settings: settings, pmd: PMDSettings())
+        // VKP journals in somebody's name: never without one.
+        case .vkp, .kih: nil
         }
     }
 }

@@ -43,6 +43,16 @@ public enum Operation: Hashable, Sendable {
     case plan(receiver: String, patient: String)
     /// How the patient's devices here and in the receiver's records differ.
     case equipment(receiver: String, patient: String)
+    /// The clients at HelseID with their keys' public halves.
+    case helseIDClients
+    /// Makes, changes or drops a key of a receiver's client: `generate`, `rotate`, `registered` or `abandon`.
+    case changeHelseIDKey(receiver: String, change: String)
+    /// Says by which identifier a receiver knows a patient; an empty one forgets it.
+    case identify(patient: String, receiver: String, identifier: String)
+    /// What receivers were told, or are to be told, of times in which nothing was measured.
+    case notices(limit: Int)
+    /// A person's word about one whose outcome is not known or that was refused: `told`, `again` or `drop`.
+    case decideNotice(id: Int, decision: String)
     /// Begins a look around: for devices that fit an entry of the catalogue, or for all that advertise. The three that begin something answer with its number; it is followed by ``procedure(id:after:)``.
     case beginScan(seconds: Int, all: Bool)
     case beginPairing(Pairing)

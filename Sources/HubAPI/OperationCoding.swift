@@ -38,6 +38,11 @@ extension Operation {
         case .signOut: "sign-out"
         case .plan: "plan"
         case .equipment: "equipment"
+        case .helseIDClients: "helseid-clients"
+        case .changeHelseIDKey: "change-helseid-key"
+        case .identify: "identify"
+        case .notices: "notices"
+        case .decideNotice: "decide-notice"
         case .beginScan: "begin-scan"
         case .beginPairing: "begin-pairing"
         case .beginVerification: "begin-verification"
@@ -55,7 +60,9 @@ extension Operation {
 
     public var parameters: JSON {
         switch self {
-        case .status, .devices, .declareClock, .rotateKeys, .resetAdapter, .stopCapture, .capture, .deleteCapture, .signIns: [:]
+        case .status, .devices, .declareClock, .rotateKeys, .resetAdapter, .stopCapture, .capture, .deleteCapture, .signIns,
+            .helseIDClients:
+            [:]
         case .device(let name), .forgetDevice(let name): ["name": .string(name)]
         case .deviceLog(let name, let limit): ["name": .string(name), "limit": .integer(limit)]
         case .addDevice(let name, let model, let bearer):
@@ -85,7 +92,7 @@ extension Operation {
         case .retry(let item, let receiver):
             .members(["item": item.map { .integer($0) }, "receiver": receiver.map { .string($0) }])
         case .quarantine(let item, let reason): ["item": .integer(item), "reason": .string(reason)]
-        case .suppressed(let limit), .audit(let limit): ["limit": .integer(limit)]
+        case .suppressed(let limit), .audit(let limit), .notices(let limit): ["limit": .integer(limit)]
         case .refuse(let patient, let receiver), .unrefuse(let patient, let receiver):
             ["patient": .string(patient), "receiver": .string(receiver)]
         case .wipeKeys(let confirm): ["confirm": .string(confirm)]
@@ -108,6 +115,10 @@ extension Operation {
             .members(["id": .integer(id), "address": .string(address), "host": host.map { .string($0) }])
         case .signOut(let receiver, let patient), .plan(let receiver, let patient), .equipment(let receiver, let patient):
             ["receiver": .string(receiver), "patient": .string(patient)]
+        case .decideNotice(let id, let decision): ["id": .integer(id), "decision": .string(decision)]
+        case .changeHelseIDKey(let receiver, let change): ["receiver": .string(receiver), "change": .string(change)]
+        case .identify(let patient, let receiver, let identifier):
+            ["patient": .string(patient), "receiver": .string(receiver), "identifier": .string(identifier)]
         }
     }
 
@@ -193,6 +204,16 @@ extension Operation {
             self = .signOut(receiver: try parameters.text("receiver"), patient: try parameters.text("patient"))
         case "equipment":
             self = .equipment(receiver: try parameters.text("receiver"), patient: try parameters.text("patient"))
+        case "helseid-clients": self = .helseIDClients
+        case "change-helseid-key":
+            self = .changeHelseIDKey(receiver: try parameters.text("receiver"), change: try parameters.text("change"))
+        case "identify":
+            self = .identify(
+                patient: try parameters.text("patient"), receiver: try parameters.text("receiver"),
+                identifier: try parameters.optionalText("identifier") ?? "")
+        case "notices": self = .notices(limit: try parameters.limit())
+        case "decide-notice":
+            self = .decideNotice(id: try parameters.integer("id"), decision: try parameters.text("decision"))
         case "plan": self = .plan(receiver: try parameters.text("receiver"), patient: try parameters.text("patient"))
         default:
             throw OperationError(

@@ -15,6 +15,7 @@ enum Migrations {
         Step(version: 1, minimumReader: 1, sql: Schema.version1),
         Step(version: 2, minimumReader: 1, sql: Schema.version2),
         Step(version: 3, minimumReader: 1, sql: Schema.version3),
+        Step(version: 4, minimumReader: 1, sql: Schema.version4),
     ]
 
     /// The schema that this release writes.

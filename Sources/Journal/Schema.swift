@@ -128,6 +128,26 @@ enum Schema {
             STRICT;
         CREATE INDEX plan_channel ON plan (channel, fetched);
         """
+
+    /// What the hub proves itself with at an authorization server, how receivers know a patient, and what has to be known before it may
+    /// be said that nothing was measured.
+    static let version4 = """
+        -- The keys of a client of the hub's own. id: the name of server and client.
+        CREATE TABLE client_key (id INTEGER PRIMARY KEY REFERENCES name, sealed BLOB NOT NULL) STRICT;
+        -- A receiver's own identifier of a patient, where it is not the hub's alias.
+        CREATE TABLE identifier (
+            id INTEGER PRIMARY KEY, patient INTEGER NOT NULL REFERENCES name, receiver INTEGER NOT NULL REFERENCES name,
+            sealed BLOB NOT NULL, UNIQUE (patient, receiver)) STRICT;
+        CREATE INDEX act_patient ON act (patient, effective) WHERE patient IS NOT NULL;
+        -- When a part of the hub was well without a gap. part: WatchedPart.
+        CREATE TABLE watch (id INTEGER PRIMARY KEY, part TEXT NOT NULL, began INTEGER NOT NULL, ended INTEGER NOT NULL) STRICT;
+        CREATE INDEX watch_part ON watch (part, ended);
+        -- What a receiver is told of a time in which nothing was measured. slot: blind; state: as an item's.
+        CREATE TABLE notice (
+            id INTEGER PRIMARY KEY, channel INTEGER NOT NULL REFERENCES name, slot BLOB NOT NULL UNIQUE, state TEXT NOT NULL,
+            starts INTEGER NOT NULL, ends INTEGER NOT NULL, sealed BLOB NOT NULL) STRICT;
+        CREATE INDEX notice_channel ON notice (channel, starts);
+        """
 }
 
 /// What a row of the table `name` names.
@@ -136,4 +156,5 @@ enum NameKind: Int {
     case patient = 2
     case receiver = 3
     case channel = 4
+    case client = 5
 }

@@ -3,6 +3,8 @@ public struct Condition: Hashable, Sendable {
     public enum Code: String, Hashable, Sendable, CaseIterable {
         case signInNeeded = "sign-in-needed"
         case signInEnding = "sign-in-ending"
+        case credentialRefused = "credential-refused"
+        case identifierNeeded = "identifier-needed"
         case receiverHeld = "receiver-held"
         case receiverUnreachable = "receiver-unreachable"
         case quarantine = "quarantine"
@@ -55,6 +57,9 @@ extension Condition.Code {
         case .signInNeeded:
             "Sign in to the receiver again (where a citizen does: `vitalgate sign-in begin`); readings wait and nothing is lost."
         case .signInEnding: "Sign in again before then with `vitalgate sign-in begin`; readings would wait from that day on."
+        case .credentialRefused:
+            "`vitalgate helseid` shows the hub's keys: register the public one with the client, then `vitalgate helseid registered`."
+        case .identifierNeeded: "Say it with `vitalgate identify`; readings wait and nothing is lost."
         case .receiverHeld:
             "Read the receiver's answer with `vitalgate outbox list`, mend its cause, then `vitalgate outbox retry`."
         case .receiverUnreachable:

@@ -1,6 +1,8 @@
 import Catalogue
+import Destinations
 import ExactJSON
 import Testing
+import Trust
 import Vitals
 
 @testable import Gateway
@@ -29,10 +31,15 @@ struct MadeUpFiles: FileInspector {
         #expect(receiver.authentication == .bearer(tokenFile: "/etc/vitalgate/regional-fhir.token"))
         #expect(receiver.rounding == [.init(unit: .millimetreOfMercury, converted: 0, sent: nil)])
         #expect(receiver.fut == nil)
-        let fut = try #require(configuration.receivers.last)
+        #expect(configuration.receivers.map(\.kind) == [.phd, .fut, .pmd])
+        let fut = configuration.receivers[1]
         #expect(fut.kind == .fut && fut.base == "https://measurement.devenvcgi.ehealth.sundhed.dk/fhir")
         #expect(fut.fut?.issuer == "https://saml.devenvcgi.ehealth.sundhed.dk/auth/realms/nemlogin")
         #expect(fut.fut?.way == .deviceCode && fut.fut?.idleDays == 30 && fut.fut?.maximumDays == nil)
+        let norway = try #require(configuration.receivers[2].norway)
+        #expect(norway.service == .pmd(PMDSettings(municipality: "0301")))
+        #expect(norway.helseID.issuer == "https://helseid-sts.test.nhn.no" && norway.helseID.algorithm == .ps256)
+        #expect(norway.helseID.organisation == .ofClient && norway.helseID.holder == .hub && norway.helseID.keyFile == nil)
         #expect(configuration.devices.map(\.bearer) == [.socket(path: "/run/vitalgate/cuff.sock")])
         #expect(configuration.devices.first?.model.id == "and-ua-651ble")
     }
@@ -43,7 +50,8 @@ struct MadeUpFiles: FileInspector {
         let text = String(decoding: try projectFile("config/vitalgate.example.toml"), as: UTF8.self)
         let own = [
             "system_id", "devices_directory", "file", "max_pages", "script", "certificate_file", "key_file", "proxy", "sent",
-            "address", "codes_file", "redirect", "maximum_days",
+            "address", "codes_file", "redirect", "maximum_days", "organisation", "organisation_name", "child_organisation",
+            "parent_organisation", "ca_file",
         ]
         let uncommented = text.split(separator: "\n", omittingEmptySubsequences: false).map { line -> Substring in
             let body = line.dropFirst(2)
@@ -78,12 +86,60 @@ struct MadeUpFiles: FileInspector {
         #expect(schemaWords(schema, "profile") == Set(Configuration.Receiver.Profile.allCases.map(\.rawValue)))
         #expect(schemaWords(schema, "way") == Set(Configuration.Receiver.FUT.SignInWay.allCases.map(\.rawValue)))
         #expect(schemaWords(schema, "retraction") == Set(Configuration.Receiver.FUT.Retraction.allCases.map(\.rawValue)))
+        #expect(schemaWords(schema, "bundle") == Set(PMDSettings.Form.allCases.map(\.rawValue)))
+        #expect(schemaWords(schema, "method") == Set(PMDSettings.Method.allCases.map(\.rawValue)))
+        #expect(schemaWords(schema, "profiles") == Set(PMDSettings.Family.allCases.map(\.rawValue)))
+        #expect(schemaWords(schema, "status") == Set(PMDSettings.Status.allCases.map(\.rawValue)))
+        #expect(schemaWords(schema, "algorithm") == Set(SignatureAlgorithm.allCases.map(\.rawValue)))
+        #expect(schemaWords(schema, "token") == Set(Configuration.Receiver.Norway.HelseID.TokenType.allCases.map(\.rawValue)))
+        #expect(schemaWords(schema, "key_holder") == Set(Configuration.Receiver.Norway.HelseID.Holder.allCases.map(\.rawValue)))
         #expect(schemaWords(schema, "kind") == Set(Configuration.Receiver.Kind.allCases.map(\.rawValue)))
         let example = String(decoding: try projectFile("config/vitalgate.example.toml"), as: UTF8.self)
         for key in Configuration.allKeys {
             let last = key.split(separator: ".").last.map(String.init) ?? key
             #expect(example.contains(last), "the example does not name \(key)")
         }
+    }
+
+    @Test("VKP is off until it is switched on, and the key of a municipality needs leave on a home hub")
+    func vkp() throws {
+        let text = """
+            [[receiver]]
+            name = "vkp"
+            kind = "vkp"
+            base = "https://vkp.example/epj/r4"
+            organisation = "999999204"
+            SWITCH
+            [receiver.author]
+            number = "999999999"
+            name = "Kari Prøve"
+            [receiver.helseid]
+            issuer = "https://helseid.example"
+            client = "c"
+            scopes = ["nhn:vkp/api/user/bundle.write"]
+            child_organisation = "999999204"
+            LEAVE
+            """
+        func read(_ switching: String, _ leave: String) -> Configuration.Reading {
+            Configuration.read(
+                text.replacing("SWITCH", with: switching).replacing("LEAVE", with: leave).utf8, file: "x")
+        }
+        let refused = read("journals = true", "")
+        #expect(refused.errors.map(\.key) == ["receiver[0].helseid.client"])
+        #expect(refused.errors.first?.why.contains("every patient of a municipality") == true)
+        let off = read("", "allow_on_home_hub = true")
+        #expect(off.errors.isEmpty && off.problems.map(\.key) == ["receiver[0].kind", "receiver[0].helseid.allow_on_home_hub"])
+        #expect(off.configuration?.receivers.first?.norway?.service == .vkp(nil))
+        let on = read("journals = true", "allow_on_home_hub = true")
+        #expect(on.problems.map(\.key) == ["receiver[0].helseid.allow_on_home_hub"])
+        let norway = try #require(on.configuration?.receivers.first?.norway)
+        #expect(norway.helseID.token == .bearer && norway.helseID.holder == .municipality)
+        #expect(norway.helseID.organisation == .singleTenant(child: try NorwegianOrganisationNumber("999999204")))
+        guard case .vkp(let vkp?) = norway.service else {
+            Issue.record("no VKP")
+            return
+        }
+        #expect(vkp.author == .init(system: VKPSettings.Author.hpr, value: "999999999", name: "Kari Prøve") && !vkp.searches)
     }
 
     @Test("a bound of the programme stands in place of the standard one of its quantity")

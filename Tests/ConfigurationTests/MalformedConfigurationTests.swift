@@ -23,6 +23,11 @@ import Testing
     static let receiver = "[[receiver]]\nname = \"a\"\nkind = \"phd\"\nbase = \"https://a.example\"\n"
     static let fut = "[[receiver]]\nname = \"a\"\nkind = \"fut\"\nbase = \"https://measurement.a.example/fhir\"\n"
     static let signIn = "[receiver.sign_in]\nissuer = \"https://a.example/realms/x\"\nclient = \"hub\"\n"
+    static let pmd = "[[receiver]]\nname = \"a\"\nkind = \"pmd\"\nbase = \"https://pmd.a.example\"\n"
+    static let vkp =
+        "[[receiver]]\nname = \"a\"\nkind = \"vkp\"\nbase = \"https://vkp.a.example\"\norganisation = \"999999204\"\n"
+    static let helseID =
+        "[receiver.helseid]\nissuer = \"https://h.example\"\nclient = \"c\"\nscopes = [\"s\"]\n"
     static let device = "[[device]]\nname = \"a\"\nmodel = \"generic-blood-pressure\"\n"
 
     static let cases: [Case] = [
@@ -76,7 +81,7 @@ import Testing
             "[[receiver]]\nname = \"A\"\nkind = \"phd\"\nbase = \"https://a\"", line: 2, key: "receiver[0].name",
             why: "commands and logs"),
         Case(
-            "[[receiver]]\nname = \"a\"\nkind = \"pmd\"\nbase = \"https://a\"", line: 3, key: "receiver[0].kind",
+            "[[receiver]]\nname = \"a\"\nkind = \"kih\"\nbase = \"https://a\"", line: 3, key: "receiver[0].kind",
             why: "no such word"),
         Case(
             "[[receiver]]\nname = \"a\"\nkind = \"phd\"\nbase = \"http://example.org\"", line: 4, key: "receiver[0].base",
@@ -116,6 +121,33 @@ import Testing
             key: "receiver[0].sign_in.redirect", why: "able to listen"),
         Case(receiver + "codes_file = \"/c\"", line: 5, key: "receiver[0].codes_file", why: "kind \"fut\""),
         Case(receiver + signIn, line: 5, key: "receiver[0].sign_in", why: "kind \"fut\""),
+        Case(pmd, line: 3, key: "receiver[0].kind", why: "[receiver.helseid] is missing"),
+        Case(
+            pmd + "municipality = \"Oslo\"\n" + helseID, line: 5, key: "receiver[0].municipality", why: "no municipality number"),
+        Case(pmd + "organisation = \"12\"\n" + helseID, line: 5, key: "receiver[0].organisation", why: "no organisation number"),
+        Case(
+            pmd + "organisation_name = \"a\"\n" + helseID, line: 5, key: "receiver[0].organisation_name", why: "number is missing"
+        ),
+        Case(pmd + "token_file = \"/t\"\n" + helseID, line: 5, key: "receiver[0].token_file", why: "with a key"),
+        Case(pmd + "maximum_acts = 2\n" + helseID, line: 5, key: "receiver[0].maximum_acts", why: "request of its own"),
+        Case(pmd + "journals = true\n" + helseID, line: 5, key: "receiver[0].journals", why: "kind \"vkp\""),
+        Case(pmd + helseID + "algorithm = \"RS256\"", line: 9, key: "receiver[0].helseid.algorithm", why: "no such algorithm"),
+        Case(pmd + helseID + "token = \"bearer\"", line: 9, key: "receiver[0].helseid.token", why: "bound to a key"),
+        Case(
+            pmd + "[receiver.helseid]\nissuer = \"https://h.example\"\nclient = \"c\"", line: 5,
+            key: "receiver[0].helseid.scopes", why: "opens nothing"),
+        Case(
+            pmd + helseID + "key_holder = \"organisation\"", line: 9, key: "receiver[0].helseid.key_holder",
+            why: "carried away"),
+        Case(
+            pmd + helseID + "parent_organisation = \"999999204\"", line: 9, key: "receiver[0].helseid.parent_organisation",
+            why: "no home hub's own"),
+        Case(vkp + helseID + "allow_on_home_hub = true", line: 3, key: "receiver[0].kind", why: "[receiver.author] is missing"),
+        Case(
+            vkp + "[receiver.author]\nnumber = \"1\"\nname = \"a\"\n" + helseID, line: 11,
+            key: "receiver[0].helseid.client", why: "every patient of a municipality"),
+        Case(receiver + helseID, line: 5, key: "receiver[0].helseid", why: "kinds \"pmd\" and \"vkp\""),
+        Case(receiver + "bundle = \"batch\"", line: 5, key: "receiver[0].bundle", why: "kind \"pmd\""),
         Case(device, line: 1, key: "device[0].address", why: "missing"),
         Case(device + "bearer = \"tcp:1\"", line: 4, key: "device[0].bearer", why: "no socket"),
         Case(device + "address = \"00:11\"", line: 4, key: "device[0].address", why: "no Bluetooth address"),

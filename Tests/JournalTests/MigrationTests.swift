@@ -141,6 +141,16 @@ struct MigrationTests {
         try tx.endTransfer(fixture.transfer, outcome: "complete", at: clock(10))
         try fillSchema2(tx, fixture.device)
         try fillSchema3(tx, held)
+        try fillSchema4(tx)
+    }
+
+    private static func fillSchema4(_ tx: Transaction) throws(JournalError) {
+        try tx.setClientKeys(["current": "golden"], of: "https://issuer.example hub")
+        try tx.setIdentifier("01819540094", of: PatientAlias(rawValue: "patient-1"), at: "pmd")
+        try tx.extendWatch(.clock, from: at(1), until: at(7))
+        _ = try tx.insertNotice(
+            channel: "vkp/0a1b2c3d", patient: PatientAlias(rawValue: "patient-1"), slotID: "slot", slot: ["id": "slot"],
+            starts: at(2), ends: at(3))
     }
 
     private static func fillSchema3(_ tx: Transaction, _ act: ActRecord) throws(JournalError) {
@@ -196,6 +206,12 @@ struct MigrationTests {
             lines += try tx.plans(channel: record.channel).map { "\($0.id) \($0.plan.text)" }
             lines += try tx.heldItems(channel: record.channel, receiver: "fut", limit: 9).map { "\($0)" }
         }
+        if let keys = try tx.clientKeys(of: "https://issuer.example hub") {
+            let number = try tx.identifier(of: PatientAlias(rawValue: "patient-1"), at: "pmd")
+            lines.append("\(keys.text) \(number ?? "none")")
+            lines += try tx.watch(.clock, from: at(0), until: at(9)).map { "\($0.lowerBound) \($0.upperBound)" }
+            lines += try tx.notices(channel: "vkp/0a1b2c3d").map { "\($0)" }
+        }
         for act in try tx.acts(limit: 99) {
             // A set prints in an order of its own.
             var plain = act
@@ -232,7 +248,7 @@ struct MigrationTests {
     private static let goldenKey = KeySource.credential(Array("the key of the golden databases, no secret".utf8))
 
     /// With `VITALGATE_WRITE_GOLDEN=1` writes the database of the present schema: once, when a release is made.
-    @Test("The golden database of each release opens, and everything in it reads as it was written", arguments: [1, 2, 3])
+    @Test("The golden database of each release opens, and everything in it reads as it was written", arguments: [1, 2, 3, 4])
     func golden(schema: Int) async throws {
         let path = "\(Self.folder)/schema-\(schema).sqlite"
         if getenv("VITALGATE_WRITE_GOLDEN") != nil, schema == Migrations.supported {

@@ -69,4 +69,10 @@ if ls "$samples"/*.fut > /dev/null 2>&1; then
     judge fut "$judges/fut/judge_fut.py" --all-rules "$samples"/*.fut
     judge fut-seeded-mistakes "$judges/fut/seeded_mistakes_fut.py" "$samples"
 fi
+# Nor bundles for PMD and documents for VKP.
+if ls "$samples"/*.pmd > /dev/null 2>&1; then
+    judge norway "$judges/norway/judge_norway.py" --all-rules "$samples"/*.pmd "$samples"/*.vkp
+    judge norway-seeded-mistakes "$judges/norway/seeded_mistakes_norway.py" "$samples"
+    judge norway-plain-server "$judges/norway/plain_server.py" "$samples"/batch-*.pmd
+fi
 exit $failed

@@ -59,6 +59,9 @@ for path, value in [
     (["receiver", 0, "timeouts", "connect_seconds"], 0), (["receiver", 0, "rounding", 0, "unit"], None), (["device", 0, "address"], "00:00:5E:00:53:01"),
     (["receiver", 1, "sign_in"], None), (["receiver", 1, "sign_in", "issuer"], None), (["receiver", 1, "token_file"], "/t"),
     (["receiver", 1, "sign_in", "way"], "qr"), (["receiver", 0, "sign_in"], {"issuer": "https://a", "client": "a"}),
+    (["receiver", 2, "helseid"], None), (["receiver", 2, "helseid", "scopes"], []), (["receiver", 2, "helseid", "algorithm"], "RS256"),
+    (["receiver", 2, "municipality"], "Oslo"), (["receiver", 2, "journals"], True), (["receiver", 2, "kind"], "vkp"),
+    (["receiver", 0, "municipality"], "0301"), (["receiver", 1, "helseid"], {"issuer": "https://a", "client": "a", "scopes": ["s"]}),
     (["device", 0, "bearer"], None), (["log", "level"], "loud"),
 ]:
     check(f"a mistake in {path} is found", said(configuration, changed(example, path, value)))

@@ -1,6 +1,6 @@
 public import Destinations
 import ExactJSON
-import HTTPMessage
+public import HTTPMessage
 public import Journal
 import Synchronization
 import Trust
@@ -61,18 +61,21 @@ public final class FUTCitizen: ChannelDesk {
 
     // MARK: Credentials
 
-    public func authorize(target: String) async -> Authorization {
+    public func authorize(_ request: HTTPRequest, target: String) async -> Authorization {
         let episode = (try? JSON(parsing: target)).flatMap(FUTTarget.init)?.episode
-        return await headers(episode: episode)
+        return await authorize(request, episode: episode)
     }
 
-    private func headers(episode: String?) async -> Authorization {
+    private func authorize(_ request: HTTPRequest, episode: String?) async -> Authorization {
         guard let reference, let context = try? FUTContext(patient: reference, episodeOfCare: episode) else {
             return .verdict(.holdChannel(.wrongPatient, reason: "The patient's id is none that this receiver can have."))
         }
         do throws(JournalError) {
             switch try await keeper.token(for: context) {
-            case .success(let token): return .headers([token.header])
+            case .success(let token):
+                var request = request
+                request.headers.append(token.header)
+                return .request(request)
             case .failure(let unavailable): return .verdict(unavailable.verdict)
             }
         } catch {
@@ -206,11 +209,9 @@ public final class FUTCitizen: ChannelDesk {
     }
 
     private func answer(to question: HTTPRequest) async -> FUTAnswer {
-        switch await headers(episode: nil) {
+        switch await authorize(question, episode: nil) {
         case .verdict(let verdict): return .verdict(verdict)
-        case .headers(let headers):
-            var question = question
-            question.headers += headers
+        case .request(let question):
             let outcome = await receiver.client.send(question)
             return FUTAnswer(outcome, now: clock.now().wall)
         }

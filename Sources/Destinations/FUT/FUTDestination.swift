@@ -29,7 +29,7 @@ public struct FUTDestination: Destination {
 
     /// The name of a citizen's channel: the receiver's, and a number made of the alias, which logs and conditions may show.
     public static func channel(of receiver: String, for patient: PatientAlias) -> String {
-        receiver + "/" + StableUUID.text("channel", receiver, patient.rawValue).prefix(8)
+        ReceiverSettings.channel(of: receiver, for: patient)
     }
 
     // MARK: Requests

@@ -74,9 +74,17 @@ struct ConvertCommand: AsyncParsableCommand {
         if kind == .fut, let receiver = try configured(kind), let fut = receiver.fut {
             return (kind, FUTDestination(settings: settings, fut: try fut.table(base: receiver.base)))
         }
+        if let service = try configured(kind)?.norway?.service, let destination = service.destination(settings) {
+            return (kind, destination)
+        }
         guard let built = kind.destination(settings) else {
+            if kind == .vkp {
+                throw OperationError(
+                    "Nothing can be converted for vkp.", why: "VKP journals in somebody's name, and nobody is named",
+                    remedy: "Give --config with a receiver of kind \"vkp\" that has an author and journals = true.", exitCode: 64)
+            }
             throw OperationError(
-                "The destination \(kind.rawValue) is not built yet.", why: "this release delivers to phd and fut",
+                "The destination \(kind.rawValue) is not built yet.", why: "this release delivers to phd, fut, pmd and vkp",
                 remedy: "Choose --destination phd.", exitCode: 64)
         }
         return (kind, built)

@@ -171,11 +171,17 @@ struct Checkup {
             {
             case .answered(let response) where receiver.fut != nil && [401, 403].contains(response.status):
                 checks.append(.init(name, .ok, "answers, and takes a signed-in citizen only"))
+            case .answered(let response) where receiver.norway != nil && response.status < 500 && response.status != 407:
+                // Neither documents a CapabilityStatement, and both answer nobody without a token.
+                checks.append(.init(name, .ok, "answers (HTTP \(response.status)), and takes a token of HelseID only"))
             case .answered(let response): checks.append(answered(name, response))
             case .notSent(let failure), .unknown(let failure):
                 checks.append(.init(name, .failed, "\(failure.kind.rawValue): \(failure.message)", remedy(for: failure.kind)))
             }
             if let fut = receiver.fut { checks.append(await realm("sign-in \(receiver.name)", fut, client)) }
+            if let norway = receiver.norway {
+                checks.append(await helseID("helseid \(receiver.name)", receiver, norway.helseID, loop))
+            }
             await client.close()
             loop.stop()
         }
@@ -204,6 +210,31 @@ struct Checkup {
             }
         } catch {
             return .init(name, .failed, error.description, mend)
+        }
+    }
+
+    /// Whether HelseID answers and offers what the client needs.
+    private static func helseID(
+        _ name: String, _ receiver: Configuration.Receiver, _ helseID: Configuration.Receiver.Norway.HelseID, _ loop: EventLoop
+    ) async -> Checkup {
+        var settings = receiver.clientSettings
+        settings.authorities = helseID.caFile.map { .file($0) }
+        let client = HTTPClient(settings: settings, loop: loop)
+        let outcome = await client.send(HTTPRequest(.get, helseID.session.metadataURL))
+        await client.close()
+        switch outcome {
+        case .notSent(let failure), .unknown(let failure):
+            return .init(name, .failed, "\(failure.kind.rawValue): \(failure.message)", remedy(for: failure.kind))
+        case .answered(let response):
+            guard response.status == 200 else {
+                return .init(name, .failed, "answers HTTP \(response.status)", "Compare helseid.issuer with what NHN publishes.")
+            }
+            do throws(HelseIDMetadataError) {
+                _ = try HelseIDMetadata(parsing: response.body, for: helseID.session, algorithm: helseID.algorithm)
+                return .init(name, .ok, "offers \(helseID.token.rawValue) tokens with \(helseID.algorithm.rawValue)")
+            } catch {
+                return .init(name, .failed, "\(error)", "Compare helseid.issuer and algorithm with what NHN publishes.")
+            }
         }
     }
 

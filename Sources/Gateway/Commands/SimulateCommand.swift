@@ -7,7 +7,7 @@ import Simulator
 struct SimulateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "simulate", abstract: "A simulated device or receiver, for demo, tests and technicians.",
-        subcommands: [Cuff.self, Oximeter.self, FHIRServer.self, FUT.self])
+        subcommands: [Cuff.self, Oximeter.self, FHIRServer.self, FUT.self, NHN.self])
 
     struct Device: ParsableArguments {
         @Option(help: "What it does; see --list.") var scenario: String?
@@ -125,11 +125,11 @@ struct SimulateCommand: AsyncParsableCommand {
         func run() async throws {
             try await Output.ending {
                 var options = FUTSimulator.Options(port: port, ledgerPath: ledger, requestsDirectory: keepRequests)
-                if let settings { try Self.read(settings, "settings file") { try options.settings.change($0) } }
+                if let settings { try SimulatorFile.read(settings, "settings file") { try options.settings.change($0) } }
                 if let approve { options.settings.approves = approve }
                 options.settings.redirects += redirect
-                if let faults { try Self.read(faults, "fault script") { options.faults = try FUTFaultPlan($0) } }
-                if let world { try Self.read(world, "list of citizens") { options.world = try FUTWorld($0) } }
+                if let faults { try SimulatorFile.read(faults, "fault script") { options.faults = try FUTFaultPlan($0) } }
+                if let world { try SimulatorFile.read(world, "list of citizens") { options.world = try FUTWorld($0) } }
                 do {
                     let simulator = try FUTSimulator(options)
                     try await simulator.run { Output.line($0) }
@@ -141,20 +141,53 @@ struct SimulateCommand: AsyncParsableCommand {
                 }
             }
         }
+    }
 
-        private static func read(_ path: String, _ what: String, _ use: (JSON) throws -> Void) throws {
-            guard let bytes = SmallFile.read(path) else {
-                throw OperationError(
-                    "The \(what) cannot be read.", why: "\(path): \(String(cString: strerror(errno))).",
-                    remedy: "Check the path.",
-                    exitCode: 65)
+    struct NHN: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "nhn", abstract: "Norway's HelseID, Pasientens måledata and VKP on loopback.",
+            discussion: """
+                Prints its origin; HelseID is at /helseid, PMD at /pmd, VKP at /vkp/epj/r4/ORGANISATION. It fails as it is told: POST a \
+                script to /control/faults. GET /control/state counts, POST /control/clients and /control/keys register a client and \
+                its keys, POST /control/settings changes how it behaves.
+                """)
+        @Option(help: "The port; 0 for any free one.") var port = 0
+        @Option(help: "A file to which it appends each request, each observation and each document.") var ledger: String?
+        @Option(help: "A file with a fault script (JSON).") var faults: String?
+        @Option(help: "A file with settings (JSON), such as {\"nonces\": \"everywhere\"}.") var settings: String?
+
+        func run() async throws {
+            try await Output.ending {
+                var options = NHNSimulator.Options(port: port, ledgerPath: ledger)
+                if let settings { try SimulatorFile.read(settings, "settings file") { try options.settings.change($0) } }
+                if let faults { try SimulatorFile.read(faults, "fault script") { options.faults = try NHNFaultPlan($0) } }
+                do {
+                    let simulator = try NHNSimulator(options)
+                    try await simulator.run { Output.line($0) }
+                } catch {
+                    throw OperationError(
+                        "The simulated NHN cannot run.", why: "\(error)",
+                        remedy: "Name another port: --port 0 takes any free one.", exitCode: 73)
+                }
             }
-            do {
-                try use(try JSON(parsing: bytes))
-            } catch {
-                throw OperationError(
-                    "The \(what) is not understood.", why: "\(error)", remedy: "See the help of `simulate fut`.", exitCode: 65)
-            }
+        }
+    }
+}
+
+/// What a simulated country is told in a file.
+enum SimulatorFile {
+    static func read(_ path: String, _ what: String, _ use: (JSON) throws -> Void) throws {
+        guard let bytes = SmallFile.read(path) else {
+            throw OperationError(
+                "The \(what) cannot be read.", why: "\(path): \(String(cString: strerror(errno))).",
+                remedy: "Check the path.",
+                exitCode: 65)
+        }
+        do {
+            try use(try JSON(parsing: bytes))
+        } catch {
+            throw OperationError(
+                "The \(what) is not understood.", why: "\(error)", remedy: "See the help of `vitalgate simulate`.", exitCode: 65)
         }
     }
 }

@@ -232,7 +232,8 @@ struct ReadingsCommand: AsyncParsableCommand {
 struct OutboxCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "outbox", abstract: "What is owed to the receivers.",
-        subcommands: [List.self, Show.self, Retry.self, Quarantine.self], defaultSubcommand: List.self)
+        subcommands: [List.self, Show.self, Retry.self, Quarantine.self, Notices.self, Notice.self],
+        defaultSubcommand: List.self)
 
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "What waits, was delivered, is uncertain or quarantined.")
@@ -269,6 +270,31 @@ struct OutboxCommand: AsyncParsableCommand {
         @Option(help: "Only this receiver.") var destination: String?
         @OptionGroup var control: ControlOptions
         func run() async throws { try await control.perform(.retry(item: item, receiver: destination)) }
+    }
+
+    struct Notices: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "What VKP was told, or is to be told, of times in which nothing was measured.")
+        @Option(help: "At most so many.") var limit = 100
+        @OptionGroup var control: ControlOptions
+        func run() async throws {
+            try await control.perform(
+                .notices(limit: limit),
+                columns: [
+                    ("NOTICE", "notice"), ("PATIENT", "patient"), ("FROM", "from"), ("UNTIL", "until"), ("STATE", "state"),
+                    ("REASON", "reason"),
+                ])
+        }
+    }
+
+    struct Notice: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Decide about a notice that is uncertain or quarantined.",
+            discussion: "told: it stands in the journal there. again: it does not, and is told once more. drop: it is not told.")
+        @Argument(help: "The notice's number.") var notice: Int
+        @Argument(help: "told, again or drop.") var decision: String
+        @OptionGroup var control: ControlOptions
+        func run() async throws { try await control.perform(.decideNotice(id: notice, decision: decision)) }
     }
 
     struct Quarantine: AsyncParsableCommand {

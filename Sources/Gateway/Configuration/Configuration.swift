@@ -1,5 +1,7 @@
 public import Catalogue
+public import Destinations
 import ExactJSON
+public import Trust
 public import Vitals
 
 /// What the daemon is told by its one configuration file, with every default filled in.
@@ -109,8 +111,10 @@ public struct Configuration: Hashable, Sendable {
         public var rounding: [Rounding]
         /// Of a receiver of kind `fut`.
         public var fut: FUT?
+        /// Of a receiver behind Norway's HelseID.
+        public var norway: Norway?
 
-        public enum Kind: String, Hashable, Sendable, CaseIterable { case phd, fut }
+        public enum Kind: String, Hashable, Sendable, CaseIterable { case phd, fut, pmd, vkp }
         /// The edition of the HL7 PHD guide that a receiver of kind `phd` takes.
         public enum Profile: String, Hashable, Sendable, CaseIterable {
             case phd2 = "phd-2.0.0"
@@ -139,6 +143,43 @@ public struct Configuration: Hashable, Sendable {
             public enum SignInWay: String, Hashable, Sendable, CaseIterable {
                 case deviceCode = "device-code"
                 case loopback, paste
+            }
+        }
+        /// What only Norway's receivers need.
+        public struct Norway: Hashable, Sendable {
+            public var helseID: HelseID
+            public var service: Service
+
+            public enum Service: Hashable, Sendable {
+                case pmd(PMDSettings)
+                /// `nil`: configured, and switched off.
+                case vkp(VKPSettings?)
+            }
+            /// The client at HelseID.
+            public struct HelseID: Hashable, Sendable {
+                public var issuer: String
+                public var client: String
+                public var scopes: [String]
+                public var algorithm: SignatureAlgorithm
+                public var organisation: HelseIDOrganisation
+                public var token: TokenType
+                public var assertionSeconds: Int
+                /// A JWK of somebody else's; `nil`: the hub makes its own, which never leaves it.
+                public var keyFile: String?
+                public var holder: Holder
+                /// PEM of the authority of HelseID's certificate; `nil`: the system's.
+                public var caFile: String?
+
+                public enum TokenType: String, Hashable, Sendable, CaseIterable { case dpop, bearer }
+                /// Whose the key is, and so what whoever steals it may do.
+                public enum Holder: String, Hashable, Sendable, CaseIterable {
+                    /// This hub's own client.
+                    case hub
+                    /// One system of a supplier in one municipality: it speaks for all patients there.
+                    case municipality
+                    /// An organisation, perhaps for others too.
+                    case organisation
+                }
             }
         }
         public enum Authentication: Hashable, Sendable {

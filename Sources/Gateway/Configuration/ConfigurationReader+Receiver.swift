@@ -17,8 +17,8 @@ extension ConfigurationReader {
             present(section, "ca_file", authority)
             pem(section, "ca_file", authority, "CERTIFICATE")
         }
-        // FUT's realm and services need not have one authority, and it stands on the public ones.
-        if kind != .fut, let base, base.scheme == "https", authority == nil {
+        // FUT's and Norway's token servers and services need not have one authority, and stand on the public ones.
+        if kind == .phd, let base, base.scheme == "https", authority == nil {
             section.warn(
                 "ca_file", why: "any of the system's authorities may vouch for the receiver",
                 remedy: "Name the one authority that issues the receiver's certificate, if there is one.")
@@ -32,13 +32,14 @@ extension ConfigurationReader {
         let acts = section.integer("maximum_acts", in: 1...50, unit: "(acts)") ?? 1
         let rounding = section.sections("rounding") { self.rounding($0) }
         let fut = fut(section, kind: kind)
+        let norway = norway(section, kind: kind)
         section.finish()
         if kind == .fut, let base, !base.text.hasSuffix("/fhir") {
             section.warn(
                 "base", why: "the measurement service's base usually ends with /fhir",
                 remedy: "Write it as \"https://measurement.ENVIRONMENT.ehealth.sundhed.dk/fhir\".")
         }
-        if kind != .fut, authentication == .none, certificate == nil, let base, !base.isLoopback {
+        if kind == .phd, authentication == .none, certificate == nil, let base, !base.isLoopback {
             section.warn(
                 "base", why: "neither token_file nor certificate_file tells the receiver who the hub is",
                 remedy: "Add the one that the receiver's operator gave you.")
@@ -47,7 +48,7 @@ extension ConfigurationReader {
         return Configuration.Receiver(
             name: name, kind: kind, base: base.text, profile: profile, authentication: authentication, caFile: authority,
             certificate: certificate, proxy: proxy, timeouts: timeouts, unknownOutcome: unknown, order: order,
-            maximumActs: acts, rounding: rounding, fut: fut)
+            maximumActs: acts, rounding: rounding, fut: fut, norway: norway)
     }
 
     /// The keys of a receiver of kind `fut`, which no other may have.
@@ -100,7 +101,7 @@ extension ConfigurationReader {
             idleDays: idle, maximumDays: maximum)
     }
 
-    private func signInAddress(_ section: Section, _ key: String, required: Bool, such example: String) -> WebAddress? {
+    func signInAddress(_ section: Section, _ key: String, required: Bool, such example: String) -> WebAddress? {
         guard let text = section.string(key, required: required, expected: "a URL such as \"\(example)\"") else { return nil }
         do throws(WebAddress.Fault) {
             let address = try WebAddress(text)

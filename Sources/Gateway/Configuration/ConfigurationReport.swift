@@ -66,7 +66,8 @@ extension Configuration {
         lines += programme.bounds.map { "bound      \($0.name.rawValue) \($0.low) to \($0.high) \($0.unit.rawValue)" }
         lines.append("bluetooth  \(bluetooth.description)")
         lines += receivers.map {
-            "receiver   \($0.name): \($0.kind.rawValue)\($0.fut == nil ? " " + $0.profile.rawValue : "") at \($0.base), \($0.fut?.description ?? $0.authentication.description)"
+            "receiver   \($0.name): \($0.kind.rawValue)\($0.kind == .phd ? " " + $0.profile.rawValue : "") at \($0.base), "
+                + ($0.fut?.description ?? $0.norway?.description ?? $0.authentication.description)
         }
         lines += devices.map { "device     \($0.name): \($0.model.id) at \($0.bearer.description)" }
         if receivers.isEmpty { lines.append("receiver   none: readings are kept and wait") }
@@ -103,6 +104,44 @@ extension Configuration.Receiver.FUT: CustomStringConvertible {
     public var description: String { "citizens sign in at \(issuer) by \(way.rawValue)" }
 }
 
+extension Configuration.Receiver.Norway: CustomStringConvertible {
+    public var description: String {
+        if case .vkp(nil) = service { return "journaling switched off" }
+        let key = helseID.keyFile.map { "key from \($0)" } ?? "key of the hub's own"
+        return "client \(helseID.client) at \(helseID.issuer), \(helseID.algorithm.rawValue), \(key)"
+    }
+
+    var json: JSON {
+        .members([
+            "issuer": .string(helseID.issuer), "client": .string(helseID.client),
+            "scopes": .array(helseID.scopes.map { .string($0) }), "algorithm": .string(helseID.algorithm.rawValue),
+            "token": .string(helseID.token.rawValue), "assertionDetails": helseID.organisation.assertionDetails,
+            "assertionSeconds": .integer(helseID.assertionSeconds), "keyFile": helseID.keyFile.map { .string($0) },
+            "keyHolder": .string(helseID.holder.rawValue), "caFile": helseID.caFile.map { .string($0) },
+        ])
+    }
+}
+
+extension Configuration.Receiver.Norway.Service {
+    var json: JSON {
+        switch self {
+        case .pmd(let pmd):
+            .members([
+                "bundle": .string(pmd.form.rawValue), "method": .string(pmd.method.rawValue),
+                "profiles": .string(pmd.family.rawValue), "hospitalProfiles": .bool(pmd.claimsNoDomain),
+                "status": .string(pmd.status.rawValue), "municipality": pmd.municipality.map { .string($0) },
+                "personHeader": .bool(pmd.sendsPersonHeader),
+            ])
+        case .vkp(let vkp):
+            .members([
+                "journals": .bool(vkp != nil), "organisation": vkp.map { .string($0.organisation.digits) },
+                "author": vkp.map { .string($0.author.name) }, "serviceCodes": vkp.map { .string($0.serviceCodes) },
+                "searches": vkp.map { .bool($0.searches) }, "notReported": vkp.map { .bool($0.saysNotReported) },
+            ])
+        }
+    }
+}
+
 extension Configuration.Device.Bearer: CustomStringConvertible {
     public var description: String {
         switch self {
@@ -132,6 +171,7 @@ extension Configuration.Receiver {
                     "retraction": .string(fut.retraction.rawValue),
                 ])
             },
+            "helseid": norway?.json, "service": norway?.service.json,
             "rounding": .array(
                 rounding.map {
                     .members([

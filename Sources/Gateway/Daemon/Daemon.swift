@@ -42,7 +42,7 @@ public struct Daemon: Sendable {
                 StartUpCode.release()
             })
         try Directory.make(parentOf: configuration.hub.controlSocket, mode: 0o750)
-        var services: [any Service] = [parts.courier, parts.roster, parts.log, parts.citizens]
+        var services: [any Service] = [parts.courier, parts.roster, parts.log, parts.citizens, parts.absences]
         if let radio = parts.radio { services.append(radio) }
         if let technician = parts.technician { services.append(technician) }
         if let capture = parts.capture { services.append(capture) }
@@ -77,6 +77,7 @@ struct DaemonParts {
     let capture: CaptureService?
     let log: DeviceLog
     let citizens: Citizens
+    let absences: AbsenceWatch
     let operations: Operations
     let clockWatch: ClockWatch
     let housekeeping: Housekeeping
@@ -144,6 +145,12 @@ struct DaemonParts {
                 (receiver.desks as? FUTReceiver).map { ($0, configuration.way(of: receiver.name)) }
             },
             courier: courier, logger: logger)
+        absences = AbsenceWatch(
+            watchmen: receivers.compactMap { receiver in
+                guard (receiver.destination as? VKPDestination)?.vkp.saysNotReported == true else { return nil }
+                return VKPWatchman(receiver, journal: journal, clock: clock, zone: zone) { catalogue[$0]?.ability }
+            },
+            journal: journal, radio: self.radio, clock: clock, logger: logger)
         if let count = try? await intake.desk.decodeAgain(), count > 0 {
             logger.note(.notice, "stored frames decoded by this release", .count(count))
         }
@@ -158,7 +165,9 @@ struct DaemonParts {
             logger: logger)
         operations = Operations(
             journal: journal, courier: courier, desk: intake.desk, roster: roster, radio: self.radio,
-            technician: self.technician, capture: capture, log: log, citizens: citizens, alarm: alarm, catalogue: catalogue,
+            technician: self.technician, capture: capture, log: log, citizens: citizens,
+            helseIDs: receivers.compactMap { $0.desks as? HelseIDReceiver },
+            asked: configuration.receivers.filter { $0.kind == .vkp }.map(\.name), alarm: alarm, catalogue: catalogue,
             clock: clock, zone: zone)
         loops = [radio] + receiverLoops
     }
@@ -201,16 +210,22 @@ struct DaemonParts {
     ) throws -> ([Receiver], [EventLoop]) {
         var receivers: [Receiver] = []
         var loops: [EventLoop] = []
+        var clients = HelseIDClients()
         let gateway = GatewayIdentity(
             systemID: HubIdentity.systemID(configuration.hub),
             instance: HubIdentity.instance ?? "00000000-0000-8000-8000-000000000000", softwareVersion: Daemon.version)
         for receiver in configuration.receivers {
+            // Switched off: its readings are owed to nobody.
+            if case .vkp(nil)? = receiver.norway?.service { continue }
             // A loop each: a name look-up that hangs at one receiver delays no other (R6).
             let loop = try EventLoop.made("vg-" + receiver.name.prefix(11))
             loops.append(loop)
-            receivers.append(try Receiver(receiver, gateway: gateway, loop: loop, journal: journal, clock: clock))
+            receivers.append(
+                try Receiver(
+                    receiver, gateway: gateway, loop: loop, journal: journal, clock: clock,
+                    keeper: try clients.keeper(of: receiver, journal: journal, clock: clock)))
         }
-        return (receivers, loops)
+        return (receivers, loops + clients.loops)
     }
 
     /// What an earlier run left open, and the devices that the configuration names.
@@ -236,6 +251,18 @@ struct DaemonParts {
         } catch {
             throw OperationError(error)
         }
+    }
+}
+
+extension Model {
+    /// What may be said of a device of this model that told nothing.
+    fileprivate var ability: VKPWatchman.Ability {
+        let measures: Set<Reading.Kind> =
+            switch driver {
+            case .bloodPressure: [.bloodPressure, .pulseRate]
+            case .pulseOximeter, .noninSerial: [.oxygenSaturation, .pulseRate]
+            }
+        return VKPWatchman.Ability(measures: measures, keepsMemory: records != .none)
     }
 }
 

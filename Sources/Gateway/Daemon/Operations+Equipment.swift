@@ -167,7 +167,7 @@ extension Operations {
     }
 
     func assign(_ assign: HubAPI.Operation.Assign, _ actor: String) async throws(JournalError) -> Result<JSON, OperationError> {
-        let receivers = assign.recipients.isEmpty ? courier.names : assign.recipients
+        let receivers = assign.recipients.isEmpty ? standardReceivers : assign.recipients
         if let unknown = receivers.first(where: { !courier.names.contains($0) }) {
             return .failure(
                 refusal(

@@ -19,6 +19,10 @@ struct Operations: HubOperations {
     let capture: CaptureService?
     let log: DeviceLog
     let citizens: Citizens
+    /// Receivers behind HelseID.
+    let helseIDs: [HelseIDReceiver]
+    /// Receivers that get nothing unless an assignment names them: what goes to a journal is decided one by one.
+    let asked: [String]
     let alarm: SpaceAlarm
     let catalogue: DeviceCatalogue
     let clock: any Vitals.Clock
@@ -52,7 +56,7 @@ struct Operations: HubOperations {
             return try await decided(
                 desk.assign(
                     reading: id, patient: PatientAlias(rawValue: patient),
-                    receivers: recipients.isEmpty ? courier.names : recipients, at: at, reason: reason,
+                    receivers: recipients.isEmpty ? standardReceivers : recipients, at: at, reason: reason,
                     actor: actor), id)
         case .rejectReading(let id, let reason):
             return try await decided(desk.reject(reading: id, reason: reason, actor: actor), id)
@@ -93,8 +97,17 @@ struct Operations: HubOperations {
         case .signOut(let receiver, let patient): return try await signOut(receiver, patient, actor)
         case .plan(let receiver, let patient): return try await plan(receiver, patient)
         case .equipment(let receiver, let patient): return try await equipment(receiver, patient)
+        case .helseIDClients: return .success(try await helseIDClients())
+        case .changeHelseIDKey(let receiver, let change): return try await changeHelseIDKey(receiver, change, actor)
+        case .notices(let limit): return .success(try await notices(limit))
+        case .decideNotice(let id, let decision): return try await decideNotice(Int64(id), decision, actor)
+        case .identify(let patient, let receiver, let identifier):
+            return try await identify(patient, receiver, identifier, actor)
         }
     }
+
+    /// Who receives where nobody is named.
+    var standardReceivers: [String] { courier.names.filter { !asked.contains($0) } }
 
     // MARK: What is shared
 

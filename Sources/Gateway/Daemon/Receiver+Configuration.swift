@@ -12,8 +12,11 @@ import Vitals
 
 extension Receiver {
     /// The configured receiver with its client and credentials.
+    ///
+    /// - Parameter keeper: of the HelseID client of a Norwegian one.
     init(
-        _ configured: Configuration.Receiver, gateway: GatewayIdentity, loop: EventLoop, journal: Journal, clock: any Vitals.Clock
+        _ configured: Configuration.Receiver, gateway: GatewayIdentity, loop: EventLoop, journal: Journal,
+        clock: any Vitals.Clock, keeper: HelseIDKeeper?
     ) throws(OperationError) {
         var rules = RoundingTable.standard.rules
         for rule in configured.rounding { rules[rule.unit] = .init(converted: rule.converted, sent: rule.sent) }
@@ -22,16 +25,11 @@ extension Receiver {
             rounding: RoundingTable(rules), maximumActs: configured.maximumActs,
             whenUncertain: configured.unknownOutcome == .resend ? .resend : .hold,
             phdEdition: configured.profile == .phd1 ? .v1 : .v2)
-        var client = HTTPClientSettings()
+        var client = configured.clientSettings
         client.authorities = configured.caFile.map { .file($0) }
         client.identity = configured.certificate.map {
             .init(certificate: .file($0.certificateFile), key: .file($0.keyFile))
         }
-        client.proxy = configured.proxy.map { .init($0) }
-        client.connectTimeout = .seconds(configured.timeouts.connect)
-        client.stallTimeout = .seconds(configured.timeouts.answer)
-        client.requestTimeout = .seconds(configured.timeouts.total)
-        client.userAgent = "vitalgate/" + Daemon.version
         let http = HTTPClient(settings: client, loop: loop)
         let settling = Duration.seconds(configured.timeouts.settle)
         if let fut = configured.fut {
@@ -42,6 +40,14 @@ extension Receiver {
                 desks: FUTReceiver(
                     try fut.settings(name: configured.name, table: table), client: http, journal: journal, clock: clock),
                 gateway: gateway, settling: settling, isChronological: true, pace: Self.futPace)
+            return
+        }
+        if let norway = configured.norway, let keeper, let destination = norway.service.destination(settings) {
+            self.init(
+                destination: destination, client: http,
+                desks: HelseIDReceiver(
+                    name: configured.name, client: norway.helseID.session, keeper: keeper, journal: journal),
+                gateway: gateway, settling: settling)
             return
         }
         let credential: any CredentialSource =
@@ -110,7 +116,22 @@ extension DestinationKind {
         switch kind {
         case .phd: self = .phd
         case .fut: self = .fut
+        case .pmd: self = .pmd
+        case .vkp: self = .vkp
         }
+    }
+}
+
+extension Configuration.Receiver {
+    /// What every client of this receiver's has in common: its own and its token server's.
+    var clientSettings: HTTPClientSettings {
+        var client = HTTPClientSettings()
+        client.proxy = proxy.map { .init($0) }
+        client.connectTimeout = .seconds(timeouts.connect)
+        client.stallTimeout = .seconds(timeouts.answer)
+        client.requestTimeout = .seconds(timeouts.total)
+        client.userAgent = "vitalgate/" + Daemon.version
+        return client
     }
 }
 

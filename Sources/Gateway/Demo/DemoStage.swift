@@ -19,6 +19,8 @@ final class DemoStage {
     private(set) var delivered: Set<String> = []
     /// Of readings that their receiver did not ask for.
     private(set) var unasked: Set<String> = []
+    /// Refused by their receiver.
+    private(set) var quarantined: Set<String> = []
     /// Conditions that held a channel.
     private(set) var holds: [String] = []
     private var isDaemonReady = false
@@ -157,7 +159,9 @@ final class DemoStage {
         case "channel held":
             holds.append(record["condition"]?.string ?? "")
             say("   a channel is held: \(record["condition"]?.string ?? "")")
-        case "item quarantined": say("   reading \(reading) quarantined: \(record["reason"]?.string ?? "")")
+        case "item quarantined":
+            if let id = record["reading"]?.string { quarantined.insert(id) }
+            say("   reading \(reading) quarantined: \(record["reason"]?.string ?? "")")
         case "item uncertain": say("   reading \(reading): outcome unknown")
         case "channel waits":
             if !isWaiting { say("   the receiver is not reached (\(record["reason"]?.string ?? "")): readings wait") }

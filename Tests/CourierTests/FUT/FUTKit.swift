@@ -18,17 +18,29 @@ final class HubClock: Vitals.Clock {
     private let start = ContinuousClock.now
     private let wall: Instant
     private let ahead = Mutex(Duration.zero)
+    private let source = Mutex(ClockSource.ntp)
+    /// By which the wall clock alone is moved.
+    private let shift = Mutex(Duration.zero)
 
     init(_ wall: Instant) { self.wall = wall }
 
     func now() -> ClockReading {
         let elapsed = ContinuousClock.now - start + ahead.withLock(\.self)
         return ClockReading(
-            wall: wall + elapsed, offsetMinutes: 0, monotonic: MonotonicTime(milliseconds: 1_000_000) + elapsed,
-            boot: BootID(rawValue: "boot-1"), source: .ntp)
+            wall: wall + elapsed + shift.withLock(\.self), offsetMinutes: 0,
+            monotonic: MonotonicTime(milliseconds: 1_000_000) + elapsed,
+            boot: BootID(rawValue: "boot-1"), source: source.withLock(\.self))
     }
 
     func advance(_ duration: Duration) { ahead.withLock { $0 += duration } }
+    /// Pauses pass, and no time on the wall: a simulator's answers are dated by the machine's own clock.
+    func pass(_ duration: Duration) {
+        advance(duration)
+        setWrong(by: .zero - duration, more: true)
+    }
+    /// The wall clock is wrong by this much.
+    func setWrong(by duration: Duration, more: Bool = false) { shift.withLock { $0 = more ? $0 + duration : duration } }
+    func setSource(_ new: ClockSource) { source.withLock { $0 = new } }
 }
 
 /// A hub with a FUT receiver and a simulated FUT: anna (1001) and bent (1002), each with a cuff and an oximeter.
@@ -151,7 +163,7 @@ struct FUTScene: Sendable {
                         ?? tx.insertAssignment(
                             Assignment(
                                 id: 0, device: device.id, userIndex: nil, patient: owner, from: long,
-                                recipients: [.init(receiver: "fut", from: long)]))
+                                recipients: ["fut", "pmd"].map { .init(receiver: $0, from: long) }))
                     devices[name] = (device.id, assignment.id)
                 }
             }

@@ -12,6 +12,7 @@ import Vitals
 
 @Suite("FUT: who speaks for whom") struct FUTSignInTests {
     private typealias Scene = FUTScene
+    private static let question = HTTPRequest(.get, "https://fut.invalid/fhir/Observation")
 
     @Test("R6 one spouse's lapse never stops the other, and a new sign-in sends what waited, once")
     func r6_oneLapses() async throws {
@@ -152,7 +153,9 @@ import Vitals
             await withTaskGroup(of: Bool.self) { group in
                 for _ in 0..<8 {
                     group.addTask {
-                        if case .headers(let headers) = await citizen.authorize(target: "") { return headers.count == 1 }
+                        if case .request(let request) = await citizen.authorize(Self.question, target: "") {
+                            return request.headers.count == 1
+                        }
                         return false
                     }
                 }
@@ -163,7 +166,7 @@ import Vitals
             #expect(session.generation == 2 && !session.isEnded)
             // After a restart the stored one is the one that the realm takes.
             let after = try await scene.reopened()
-            guard case .headers = await after.citizens.citizen(Scene.anna).authorize(target: "") else {
+            guard case .request = await after.citizens.citizen(Scene.anna).authorize(Self.question, target: "") else {
                 Issue.record("the stored token is not the newest")
                 return
             }
