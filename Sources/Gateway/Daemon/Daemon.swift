@@ -88,7 +88,7 @@ struct DaemonParts {
         let catalogue = try DeviceCatalogue.loadOrExplain(configuration.hub.devicesDirectory)
         let journal = try await Self.openJournal(configuration, fault: faults)
         let radio = try EventLoop.made("vg-radio")
-        let (receivers, receiverLoops) = try Self.receivers(configuration, journal: journal, clock: clock)
+        let (receivers, receiverLoops) = try Self.receivers(configuration, journal: journal, clock: clock, fault: faults)
         let courier = Courier(journal: journal, receivers: receivers, clock: clock) { EventLog.note($0, logger) }
         let alarm = SpaceAlarm()
         let log = DeviceLog(journal: journal, clock: clock, logger: logger)
@@ -196,7 +196,7 @@ struct DaemonParts {
     }
 
     private static func receivers(
-        _ configuration: Configuration, journal: Journal, clock: any Vitals.Clock
+        _ configuration: Configuration, journal: Journal, clock: any Vitals.Clock, fault: Fault?
     ) throws -> ([Receiver], [EventLoop]) {
         var receivers: [Receiver] = []
         var loops: [EventLoop] = []
@@ -207,7 +207,7 @@ struct DaemonParts {
             // A loop each: a name look-up that hangs at one receiver delays no other (R6).
             let loop = try EventLoop.made("vg-" + receiver.name.prefix(11))
             loops.append(loop)
-            receivers.append(try Receiver(receiver, gateway: gateway, loop: loop, journal: journal, clock: clock))
+            receivers.append(try Receiver(receiver, gateway: gateway, loop: loop, journal: journal, clock: clock, fault: fault))
         }
         return (receivers, loops)
     }
@@ -242,6 +242,7 @@ struct DaemonParts {
 enum Fault: String {
     case confirmBeforeCommit = "confirm-before-commit"
     case synchronousOff = "synchronous-off"
+    case useBeforeDurable = "use-before-durable"
 
     static var fromEnvironment: Fault? { getenv("VITALGATE_FAULT").flatMap { Fault(rawValue: String(cString: $0)) } }
 }

@@ -307,7 +307,7 @@ public actor FUTState {
                         "generation": .integer($0.generation),
                     ]
                 }),
-            "userCodes": .array(open.map { .string($0.userCode) }),
+            "staleTokens": .integer(realm.staleTokens), "userCodes": .array(open.map { .string($0.userCode) }),
         ]
     }
 }
