@@ -39,6 +39,7 @@ public struct Daemon: Sendable {
             started: {
                 notifier.ready("serving")
                 logger.note(.notice, "daemon ready", .version(Daemon.version))
+                StartUpCode.release()
             })
         try Directory.make(parentOf: configuration.hub.controlSocket, mode: 0o750)
         var services: [any Service] = [parts.courier, parts.roster, parts.log, parts.citizens]

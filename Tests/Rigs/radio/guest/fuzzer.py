@@ -175,14 +175,17 @@ class Fuzzer(peripherals.Peripheral):
 
     async def ask_everything(self, connection):
         self.answered = {}
-        for code in REQUESTS:
-            for size in (0, 1, 2, 4, 6, 20, 40, 240):
-                self.send(connection, bytes([code]) + self.drawn.randbytes(size))
+        try:
+            for code in REQUESTS:
+                for size in (0, 1, 2, 4, 6, 20, 40, 240):
+                    self.send(connection, bytes([code]) + self.drawn.randbytes(size))
+                    await asyncio.sleep(0.02)
+                self.send(connection, bytes([code]) + struct.pack("<HHH", 1, 0xFFFF, 0x2800))
                 await asyncio.sleep(0.02)
-            self.send(connection, bytes([code]) + struct.pack("<HHH", 1, 0xFFFF, 0x2800))
-            await asyncio.sleep(0.02)
-        await asyncio.sleep(1)
-        self.log.write("answered", **self.answered)
+            await asyncio.sleep(1)
+        finally:
+            # Also when it is broken off: by other orders, or by the end of the link.
+            self.log.write("answered", **self.answered)
 
     async def flood(self, connection):
         body = self.drawn.randbytes(240)

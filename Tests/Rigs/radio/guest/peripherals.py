@@ -40,10 +40,6 @@ import air
 import peripheral as wire
 
 ATT_CID = 4
-#: A fixed channel that nobody listens on. Debian's 6.1.192 frees the channel of a link twice (hci_chan_del from l2cap_conn_free) when a socket of
-#: that link is closed after the link was lost, unless one whole frame had come over it before: its l2cap_recv_acldata forgets to give back a
-#: reference for each, which hides the other fault. A frame to this channel at every connect keeps the kernel alive; nothing else hears it.
-UNUSED_CID = 0x3E
 INDICATION, CONFIRMATION, NOTIFICATION = 0x1D, 0x1E, 0x1B
 #: How long a server waits for a confirmation before the link counts as dead (Core 5.4, vol. 3, part F, 3.3.3).
 TRANSACTION_SECONDS = 30
@@ -64,7 +60,6 @@ class Options:
     pairing: str = "justworks"  # or passkey (shown here), numeric, none
     passkey: int = 123456
     secure_connections: bool = True
-    speaks_first: bool = False  # see UNUSED_CID
     asks_for_security: bool = False  # sends a Security Request when connected
     serial: str = ""
     records: int = 0  # in its memory from the start
@@ -348,8 +343,6 @@ class Peripheral:
         connection.on("pairing_failure", lambda reason: self.log.write("pairing-failed", reason=int(reason)))
         connection.on("connection_encryption_change", lambda: self.on_encryption(connection))
         connection.on("connection_att_mtu_update", lambda: self.log.write("mtu", value=connection.att_mtu))
-        if self.options.speaks_first:
-            self.device.send_l2cap_pdu(connection.handle, UNUSED_CID, b"\x00")
         if self.options.asks_for_security:
             self.device.request_pairing(connection)
         # The kernel gives up a connect after 4 s and forgets the link where the cancel crosses the connection: nobody is there to end it but the peer.

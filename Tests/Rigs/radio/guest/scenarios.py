@@ -638,6 +638,20 @@ def kill_control(world):
             world.lost = 0
 
 
+def vital_signs(hub):
+    """Process, resident kilobytes and open descriptors of the daemon."""
+    pid = hub.daemon_pid()
+    return pid, hub.memory_kilobytes(), len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def unharmed(world, hub, before):
+    world.check("the same daemon is still there", hub.daemon.running and hub.daemon_pid() == before[0] and hub.starts == 1)
+    _, memory, descriptors = vital_signs(hub)
+    world.facts["grownKilobytes"] = memory - before[1]
+    world.check("its memory did not grow by more than 16 MB", memory - before[1] <= 16384, f"{memory - before[1]} kB")
+    world.check("no descriptor is left open", descriptors <= before[2] + 2, f"{before[2]}, then {descriptors}")
+
+
 @scenario("fuzz", 900)
 def fuzz(world):
     """A peer that misbehaves in every way: the daemon lives, does not grow, and serves the others."""
@@ -647,8 +661,7 @@ def fuzz(world):
         provision(world, hub, "good", leaves="done")
         world.radio.order("set", name="good", advertises="pending")
         take(world, hub, "good", 1)
-        pid = hub.daemon_pid()
-        memory, descriptors = hub.memory_kilobytes(), len(os.listdir(f"/proc/{pid}/fd"))
+        before = vital_signs(hub)
         served, waits = 1, {}
         for how in ("lengths", "unasked", "endless", "circling", "requests", "flood", "wild", "silent", "advertising", "connects"):
             world.radio.order("behave", name="bad", how=how)
@@ -668,23 +681,41 @@ def fuzz(world):
             world.check(f"{how}: the good device is served within 45 s, and the daemon lives", waits[how] <= 45 and hub.daemon.running, f"{waits[how]} s")
             if not hub.daemon.running:
                 started(hub)
-                pid = hub.daemon_pid()
-        connects = world.radio.status("bad")["connections"]
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and world.radio.status("bad")["connections"] < connects + 1000:
-            time.sleep(1)
-        world.facts["connects"] = world.radio.status("bad")["connections"]
         world.facts["secondsToServe"] = waits
         world.radio.order("behave", name="bad", how="well")
         time.sleep(3)
         answered = [one for one in world.radio.events("bad", "answered")]
         world.check("what it asked was answered, with errors where it was nonsense", answered and any(one.get("01", 0) > 0 for one in answered), answered[-1:])
-        world.check("the same daemon is still there", hub.daemon.running and hub.daemon_pid() == pid and hub.starts == 1)
-        grown = hub.memory_kilobytes() - memory
-        world.facts["grownKilobytes"] = grown
-        world.check("its memory did not grow by more than 16 MB", grown <= 16384, f"{grown} kB")
-        now = len(os.listdir(f"/proc/{hub.daemon_pid()}/fd"))
-        world.check("no descriptor is left open", now <= descriptors + 2, f"{descriptors}, then {now}")
+        unharmed(world, hub, before)
+        compare(world, hub, ["good"])
+
+
+@scenario("thousand-connects", 1500)
+def thousand_connects(world):
+    """A device that hangs up as soon as it is connected, a thousand times: the daemon lives, does not grow, and serves the others."""
+    with world.hub(cooldown=0) as hub:
+        started(hub)
+        provision(world, hub, "bad", fuzzer=True, advertises="always", records=0)
+        provision(world, hub, "good", leaves="done")
+        world.radio.order("set", name="good", advertises="pending")
+        take(world, hub, "good", 1)
+        before = vital_signs(hub)
+        world.radio.order("behave", name="bad", how="connects")
+        first, served, deadline = world.radio.status("bad")["connections"], 1, time.monotonic() + 1200
+        waits = []
+        while (made := world.radio.status("bad")["connections"] - first) < 1000 and time.monotonic() < deadline and hub.daemon.running:
+            if made >= 100 * served:
+                began, served = time.monotonic(), served + 1
+                world.radio.order("queue", name="good", count=1)
+                world.radio.wait_confirmed("good", served, 90)
+                waits.append(round(time.monotonic() - began, 1))
+            time.sleep(0.5)
+        world.facts["connects"], world.facts["secondsToServe"] = made, waits
+        world.check("a thousand connects were made", made >= 1000, made)
+        world.check("the good device was served within 45 s each time", waits and max(waits) <= 45, waits)
+        world.radio.order("behave", name="bad", how="well")
+        time.sleep(8)
+        unharmed(world, hub, before)
         compare(world, hub, ["good"])
 
 
