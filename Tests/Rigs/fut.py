@@ -124,9 +124,10 @@ def needed(world):
     return [row["patient"] for row in rows if row["state"] == "sign-in-needed"]
 
 
-def kills(out, directory, reuses, count, dice, signal_name="SIGKILL"):
-    about = f"{signal_name}, the realm takes " + ("the last token again" if reuses else "no token twice")
-    with rig.Rig(directory) as world:
+def kills(out, directory, reuses, count, dice, signal_name="SIGKILL", fault=None):
+    """How many sign-ins ended, and how often the realm was sent a token whose follower it had seen in use."""
+    about = f"{signal_name}, the realm takes " + ("the last token again" if reuses else "no token twice") + (f", {fault}" if fault else "")
+    with rig.Rig(directory, faults=fault is not None) as world:
         fut = FUT(directory, reuses)
         try:
             names = {patient: f"cuff-{patient}" for patient in CITIZENS}
@@ -134,7 +135,7 @@ def kills(out, directory, reuses, count, dice, signal_name="SIGKILL"):
                 world.add_cuff(name, scenario="generated", count=RECORDS, seed=seed, start=False)
             world.extra = configuration(fut, directory)
             world.configure()
-            world.start_daemon()
+            world.start_daemon(fault=fault)
             for patient, name in names.items():
                 world.assign(name, patient=patient, recipient="fut")
                 sign_in(world, fut, patient)
@@ -148,7 +149,7 @@ def kills(out, directory, reuses, count, dice, signal_name="SIGKILL"):
                     world.kill_daemon()
                 else:
                     world.stop_daemon()
-                world.start_daemon()
+                world.start_daemon(fault=fault)
                 for patient in needed(world):
                     ended += 1
                     # Whatever waits for it says so, once the hub has looked at it.
@@ -177,13 +178,17 @@ def kills(out, directory, reuses, count, dice, signal_name="SIGKILL"):
             out.check(f"{count} ends of the daemon, {RECORDS * len(names)} readings: none lost ({about})", len(stored) == RECORDS * len(names), len(stored))
             out.check(f"none twice ({about})", all(number == 1 for number in stored.values()),
                       [key for key, number in stored.items() if number > 1])
-            out.check(f"a sign-in that ended was told as a condition ({about})", not silent, silent)
-            left = [one for one in world.conditions() if one["code"] not in ("no-key-protection",)]
-            out.check(f"at the end no condition stands ({about})", not left, left)
-            out.note(f"{ended} sign-ins ended, {len(fut.control('state')['sessions'])} were made")
+            state = fut.control("state")
+            if not fault:
+                out.check(f"a sign-in that ended was told as a condition ({about})", not silent, silent)
+                left = [one for one in world.conditions() if one["code"] not in ("no-key-protection",)]
+                out.check(f"at the end no condition stands ({about})", not left, left)
+                out.check(f"no refresh token was used before it was durable: the realm saw none that was left behind ({about})",
+                          state["staleTokens"] == 0, state["staleTokens"])
+            out.note(f"{ended} sign-ins ended, {state['staleTokens']} of them by a token left behind, {len(state['sessions'])} were made")
             world.stop_daemon()
             judge(out, fut.requests, fut.ledger, about)
-            return ended
+            return ended, state["staleTokens"]
         finally:
             fut.process.end(signal.SIGKILL)
 
@@ -320,9 +325,13 @@ def main():
         with tempfile.TemporaryDirectory(prefix="fut-") as directory:
             kills(out, directory, True, arguments.kills, dice)
         with tempfile.TemporaryDirectory(prefix="fut-") as directory:
-            ended = kills(out, directory, False, arguments.kills, dice)
+            lost, stale = kills(out, directory, True, arguments.kills, dice, fault="use-before-durable")
+        out.check("control: used before it is durable, the newest token is lost and the sign-in with it, and the rig finds it",
+                  lost > 0 and stale > 0, (lost, stale))
         with tempfile.TemporaryDirectory(prefix="fut-") as directory:
-            orderly = kills(out, directory, False, arguments.kills, dice, "SIGTERM")
+            ended, _ = kills(out, directory, False, arguments.kills, dice)
+        with tempfile.TemporaryDirectory(prefix="fut-") as directory:
+            orderly, _ = kills(out, directory, False, arguments.kills, dice, "SIGTERM")
         out.check("an orderly end costs no sign-in, at whatever moment it comes", orderly == 0, orderly)
         out.check("control: without reuse some kills cost a sign-in, so they strike renewals", ended > 0, ended)
     except (rig.RigError, subprocess.TimeoutExpired, ValueError) as error:

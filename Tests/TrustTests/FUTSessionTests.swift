@@ -577,40 +577,8 @@ struct FUTSessionTests {
         #expect(throws: FUTRecordError.self) { try FUTSession.Record([]) }
     }
 
-    @Test("The listing of contexts, as FUT's wiki shows it")
-    func contexts() throws {
-        var course = try FUTCourse.signedIn()
-        course.refresh(.none)
-        let token = try #require(course.used.last)
-        let request = FUTContexts.request(issuer: issuer, token)
-        #expect(request.method == .get)
-        #expect(request.url == issuer + "/resource/ehealth-connect/contexts")
-        #expect(request.headers.contains(token.header))
-        let listing: JSON = [
-            "care_teams": [
-                [
-                    "id": "https://a.test/fhir/CareTeam/4", "name": "North",
-                    "affiliation": ["id": "https://a.test/fhir/Organization/38", "name": "Hospital"], "roles": ["viewer"],
-                ]
-            ],
-            "organizations": [["id": "https://a.test/fhir/Organization/1"]],
-            "something_new": 7,
-        ]
-        let contexts = try FUTContexts(parsing: listing.bytes)
-        #expect(contexts.careTeams.map(\.id) == ["https://a.test/fhir/CareTeam/4"])
-        #expect(contexts.careTeams.first?.affiliation?.id == "https://a.test/fhir/Organization/38")
-        #expect(contexts.careTeams.first?.roles == ["viewer"])
-        #expect(contexts.organizations.first?.name == nil)
-        #expect(try FUTContexts(parsing: Array("{}".utf8)).careTeams.isEmpty)
-        let cases: [(JSON, FUTContextsError)] = [
-            ([], .notAnObject), (["care_teams": 7], .list("care_teams")), (["organizations": [[:]]], .id("organizations")),
-            (["care_teams": [["id": "CareTeam/4"]]], .id("care_teams")),
-            (["care_teams": [["id": "https://a.test/1", "affiliation": 1]]], .id("affiliation")),
-        ]
-        for (body, expected) in cases {
-            #expect(throws: expected) { try FUTContexts(parsing: body.bytes) }
-        }
-        #expect(throws: FUTContextsError.self) { try FUTContexts(parsing: Array("<html>".utf8)) }
+    @Test("A context names resources absolutely")
+    func relativeContext() {
         #expect(throws: EndpointURLError.scheme) { try FUTContext(episodeOfCare: "EpisodeOfCare/7") }
     }
 }

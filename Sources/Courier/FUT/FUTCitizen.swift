@@ -314,14 +314,13 @@ public final class FUTCitizen: ChannelDesk {
     private func now() -> Instant { clock.now().wall }
 
     private func tell(_ standing: FUTSessionKeeper.Standing, now: ClockReading) async throws(JournalError) {
-        let channel = channel
+        let (patient, channel, name) = (patient, channel, receiver.settings.name)
         switch standing {
-        case .signInNeeded(.holdChannel(let code, let reason)):
+        case .signInNeeded(let verdict):
+            let reason = FUTReceiver.Unavailable(verdict).reason
             try await receiver.journal.write { tx in
-                try tx.clear(.signInEnding, subject: channel)
-                try tx.raise(Condition(code, subject: channel, since: now.wall, reason: reason))
+                try tx.tellSignInNeeded(of: patient, at: name, channel, reason: reason, now: now.wall)
             }
-        case .signInNeeded: break
         case .signedIn(_, let warning):
             try await receiver.journal.write { tx in
                 // Unless a service refuses what the realm gave.

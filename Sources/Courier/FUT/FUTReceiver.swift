@@ -20,10 +20,12 @@ public final class FUTReceiver: ChannelDesks {
         /// How long an offline token lives unused, and at the latest after the sign-in.
         public var idle: Duration
         public var maximum: Duration?
+        /// A fault for tests: uses a refresh token before it is on disk. The rig that kills the daemon must find a lost sign-in.
+        public var usesBeforeDurable: Bool
 
         public init(
             name: String, fut: FUTSettings, issuer: String, client: OAuthClient, redirect: EndpointURL?, idle: Duration,
-            maximum: Duration?
+            maximum: Duration?, usesBeforeDurable: Bool = false
         ) {
             self.name = name
             self.fut = fut
@@ -32,6 +34,7 @@ public final class FUTReceiver: ChannelDesks {
             self.redirect = redirect
             self.idle = idle
             self.maximum = maximum
+            self.usesBeforeDurable = usesBeforeDurable
         }
     }
 

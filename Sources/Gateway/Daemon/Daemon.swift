@@ -90,7 +90,7 @@ struct DaemonParts {
         let catalogue = try DeviceCatalogue.loadOrExplain(configuration.hub.devicesDirectory)
         let journal = try await Self.openJournal(configuration, fault: faults)
         let radio = try EventLoop.made("vg-radio")
-        let (receivers, receiverLoops) = try Self.receivers(configuration, journal: journal, clock: clock)
+        let (receivers, receiverLoops) = try Self.receivers(configuration, journal: journal, clock: clock, fault: faults)
         let courier = Courier(journal: journal, receivers: receivers, clock: clock) { EventLog.note($0, logger) }
         let alarm = SpaceAlarm()
         let log = DeviceLog(journal: journal, clock: clock, logger: logger)
@@ -206,7 +206,7 @@ struct DaemonParts {
     }
 
     private static func receivers(
-        _ configuration: Configuration, journal: Journal, clock: any Vitals.Clock
+        _ configuration: Configuration, journal: Journal, clock: any Vitals.Clock, fault: Fault?
     ) throws -> ([Receiver], [EventLoop]) {
         var receivers: [Receiver] = []
         var loops: [EventLoop] = []
@@ -222,7 +222,7 @@ struct DaemonParts {
             loops.append(loop)
             receivers.append(
                 try Receiver(
-                    receiver, gateway: gateway, loop: loop, journal: journal, clock: clock,
+                    receiver, gateway: gateway, loop: loop, journal: journal, clock: clock, fault: fault,
                     keeper: try clients.keeper(of: receiver, journal: journal, clock: clock)))
         }
         return (receivers, loops + clients.loops)
@@ -270,6 +270,7 @@ extension Model {
 enum Fault: String {
     case confirmBeforeCommit = "confirm-before-commit"
     case synchronousOff = "synchronous-off"
+    case useBeforeDurable = "use-before-durable"
 
     static var fromEnvironment: Fault? { getenv("VITALGATE_FAULT").flatMap { Fault(rawValue: String(cString: $0)) } }
 }

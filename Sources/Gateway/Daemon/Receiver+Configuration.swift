@@ -16,7 +16,7 @@ extension Receiver {
     /// - Parameter keeper: of the HelseID client of a Norwegian one.
     init(
         _ configured: Configuration.Receiver, gateway: GatewayIdentity, loop: EventLoop, journal: Journal,
-        clock: any Vitals.Clock, keeper: HelseIDKeeper?
+        clock: any Vitals.Clock, fault: Fault? = nil, keeper: HelseIDKeeper?
     ) throws(OperationError) {
         var rules = RoundingTable.standard.rules
         for rule in configured.rounding { rules[rule.unit] = .init(converted: rule.converted, sent: rule.sent) }
@@ -38,7 +38,8 @@ extension Receiver {
                 destination: FUTDestination(
                     settings: settings, fut: table, retraction: fut.retraction == .patch ? .patch : .validity), client: http,
                 desks: FUTReceiver(
-                    try fut.settings(name: configured.name, table: table), client: http, journal: journal, clock: clock),
+                    try fut.settings(name: configured.name, table: table, usesBeforeDurable: fault == .useBeforeDurable),
+                    client: http, journal: journal, clock: clock),
                 gateway: gateway, settling: settling, isChronological: true, pace: Self.futPace)
             return
         }
@@ -93,7 +94,7 @@ extension Configuration.Receiver.FUT {
         }
     }
 
-    func settings(name: String, table: FUTSettings) throws(OperationError) -> FUTReceiver.Settings {
+    func settings(name: String, table: FUTSettings, usesBeforeDurable: Bool) throws(OperationError) -> FUTReceiver.Settings {
         var address: EndpointURL?
         if let redirect {
             do throws(EndpointURLError) {
@@ -107,7 +108,8 @@ extension Configuration.Receiver.FUT {
         return FUTReceiver.Settings(
             name: name, fut: table, issuer: issuer,
             client: OAuthClient(identifier: client, scopes: ["openid", "profile", "offline_access"]), redirect: address,
-            idle: .seconds(idleDays * 86_400), maximum: maximumDays.map { .seconds($0 * 86_400) })
+            idle: .seconds(idleDays * 86_400), maximum: maximumDays.map { .seconds($0 * 86_400) },
+            usesBeforeDurable: usesBeforeDurable)
     }
 }
 

@@ -152,6 +152,7 @@ public struct FUTEndpoints: Hashable, Sendable {
     public var carePlan: String { "\(origin)/careplan/fhir" }
     public var measurement: String { "\(origin)/measurement/fhir" }
     public var device: String { "\(origin)/device/fhir" }
+    public var task: String { "\(origin)/task/fhir" }
     public var patient: String { "\(origin)/patient/fhir" }
     public var organization: String { "\(origin)/organization/fhir" }
     public var plan: String { "\(origin)/plan/fhir" }

@@ -18,7 +18,8 @@ public enum FUTFault: Hashable, Sendable {
     case garbage(stored: Bool)
     /// An access token that is said to live `told` seconds and lives `actual`.
     case tokenLife(told: Int, actual: Int)
-    /// What comes back from a sign-in is not what was sent: `state`, `iss` (in the redirect) or `nonce` (in the id token).
+    /// What comes back from a sign-in is not what was sent: `state`, `iss` (in the redirect) or `nonce` (in the id token). Or what the
+    /// careplan service tells is another `patient`'s.
     case forged(String)
 }
 

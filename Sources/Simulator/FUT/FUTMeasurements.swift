@@ -288,11 +288,36 @@ struct FUTMeasurements {
         } catch {
             throw FUTError("GENERAL_VALIDATION_ERROR", "Validation error: \(error.text).", status: error.status)
         }
+        one = keep(one, at: index, access)
+        return FUTAnswer(status: 200, headers: [("etag", "W/\"\(one.version)\"")], body: .fhir(one.resource))
+    }
+
+    /// As the next version.
+    private mutating func keep(_ changed: Stored, at index: Int, _ access: FUTAccess) -> Stored {
+        var one = changed
         one.version += 1
-        one.resource = Self.versioned(one.resource, id: id, version: one.version, at: FUTTime.text(access.now))
+        one.resource = Self.versioned(one.resource, id: one.id, version: one.version, at: FUTTime.text(access.now))
         stored[index] = one
         written.append(one)
-        return FUTAnswer(status: 200, headers: [("etag", "W/\"\(one.version)\"")], body: .fhir(one.resource))
+        return one
+    }
+
+    // MARK: The task service
+
+    /// `ClinicalImpression/$set-measurement-validity`, which changes the measurement and answers with the impression.
+    mutating func assess(_ call: FUTCall, _ access: FUTAccess) throws(FUTError) -> FUTAnswer {
+        guard call.method == "POST", call.steps.dropFirst(2) == ["ClinicalImpression", "$set-measurement-validity"] else {
+            throw FUTError("GENERAL_VALIDATION_ERROR", "Validation error: not offered here.", status: 405)
+        }
+        let validity = try FUTValidity(try access.needBody(call), access)
+        let index = try index(of: validity.measurement, access)
+        try validity.check(stored[index])
+        var one = stored[index]
+        one.resource = one.resource.setting("status", to: "entered-in-error")
+        one = keep(one, at: index, access)
+        lastID += 1
+        let place = "\(access.endpoints.measurement)/Observation/\(one.id)/_history/\(one.version)"
+        return FUTAnswer(status: 200, body: .fhir(validity.answer(id: String(lastID), modified: place)))
     }
 }
 

@@ -89,6 +89,8 @@ struct FUTRealm {
     private var accessTokens: [String: AccessToken] = [:]
     private var codes: [String: Code] = [:]
     private(set) var deviceCodes: [String: DeviceCode] = [:]
+    /// How often a refresh token came whose follower had been used already: its holder had lost that one.
+    private(set) var staleTokens = 0
     /// For the ledger: what the token endpoint last granted.
     private(set) var granted: (grant: String, citizen: String, generation: Int)?
 
@@ -200,6 +202,7 @@ struct FUTRealm {
         if setting.settings.rotates {
             let allowed = setting.settings.allowsReuseOfLast ? 2 : 1
             guard token.uses < allowed, token.generation >= session.usedGeneration else {
+                if token.generation < session.usedGeneration { staleTokens += 1 }
                 if setting.settings.reuseEndsSession { sessions[token.session]?.isEnded = true }
                 return .oauth(
                     "invalid_grant",

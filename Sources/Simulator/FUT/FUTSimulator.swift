@@ -4,13 +4,14 @@ import Hummingbird
 import NIOCore
 
 /// Denmark's FUT (the eHealth infrastructure) simulated on one loopback port: Keycloak's realm `nemlogin` and the careplan,
-/// measurement and device services, with stateful plans, that fail as they are told.
+/// measurement, task and device services, with stateful plans, that fail as they are told.
 ///
 /// | Path | What it plays |
 /// |---|---|
 /// | `/auth/realms/nemlogin` | discovery, code + PKCE, device grant, refresh with rotation and context, revocation, contexts |
 /// | `/careplan/fhir` | `$get-patient-procedures`; EpisodeOfCare, CarePlan, ServiceRequest read and search |
 /// | `/measurement/fhir` | `$submit-measurement`, `$search-measurements-bundle-limit`, Observation read, search, PATCH, `$validate` |
+/// | `/task/fhir` | `ClinicalImpression/$set-measurement-validity` |
 /// | `/device/fhir` | Device, DeviceUseStatement read and search |
 /// | `/control` | what a test or a technician does to it, below |
 ///

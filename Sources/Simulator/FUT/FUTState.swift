@@ -159,7 +159,9 @@ public actor FUTState {
         if call.steps.prefix(3) == ["auth", "realms", "nemlogin"] {
             return realm.answer(call, Array(call.steps.dropFirst(3)), setting)
         }
-        guard call.steps.count >= 2, call.steps[1] == "fhir", ["careplan", "measurement", "device"].contains(call.steps[0]) else {
+        guard call.steps.count >= 2, call.steps[1] == "fhir",
+            ["careplan", "measurement", "device", "task"].contains(call.steps[0])
+        else {
             return FUTAnswer(status: 404)
         }
         guard let token = call.bearer.flatMap({ realm.accessToken($0, at: setting.now) }),
@@ -170,7 +172,10 @@ public actor FUTState {
         let access = FUTAccess(citizen: citizen, context: token.context, setting: setting)
         do throws(FUTError) {
             switch call.steps[0] {
-            case "careplan": return try FUTCarePlans(access: access, measured: measurements.stored).answer(call)
+            case "careplan":
+                let answer = try FUTCarePlans(access: access, measured: measurements.stored).answer(call)
+                return fault == .forged("patient") ? answer.aboutAnother(than: citizen, in: world) : answer
+            case "task": return try measurements.assess(call, access)
             case "measurement": return try measurements.answer(call, access)
             default: return try FUTDevices(access: access).answer(call)
             }
@@ -307,12 +312,21 @@ public actor FUTState {
                         "generation": .integer($0.generation),
                     ]
                 }),
-            "userCodes": .array(open.map { .string($0.userCode) }),
+            "staleTokens": .integer(realm.staleTokens), "userCodes": .array(open.map { .string($0.userCode) }),
         ]
     }
 }
 
 extension FUTAnswer {
+    /// The same of the next citizen: what a mixed-up cache or gateway would answer.
+    fileprivate func aboutAnother(than citizen: FUTCitizen, in world: FUTWorld) -> FUTAnswer {
+        guard case .fhir(let json) = body, let other = world.citizens.first(where: { $0.patient != citizen.patient }),
+            let forged = try? JSON(
+                parsing: json.text.replacing("/Patient/\(citizen.patient)\"", with: "/Patient/\(other.patient)\""))
+        else { return self }
+        return FUTAnswer(status: status, headers: headers, body: .fhir(forged))
+    }
+
     /// The guide's error code or OAuth's, where the answer is an error.
     fileprivate var errorCode: String? {
         guard status >= 400 else { return nil }

@@ -216,7 +216,7 @@ public struct FUTCitizen: Hashable, Sendable {
         "Observation.search", "Observation.patch", "Observation$validate", "CarePlan.read", "CarePlan.search",
         "ServiceRequest.read",
         "ServiceRequest.search", "EpisodeOfCare.read", "EpisodeOfCare.search", "Device.read", "Device.search",
-        "DeviceUseStatement.read", "DeviceUseStatement.search",
+        "DeviceUseStatement.read", "DeviceUseStatement.search", "ClinicalImpression$set-measurement-validity",
     ]
     public var episodes: [FUTEpisode]
     public var devices: [FUTDevice]

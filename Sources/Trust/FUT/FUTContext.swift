@@ -5,6 +5,10 @@ public import Vitals
 /// What a FUT access token is narrowed to: absolute URLs of resources (FUT wiki, "Switching Context").
 ///
 /// A citizen's `$submit-measurement` needs the episode of care; an episode brings its patient along.
+///
+/// The realm also lists contexts to choose from (`resource/ehealth-connect/contexts`). That is not asked: what is published of its answer
+/// is a clinician's organisations and care teams. A citizen's patient is the channel's and the episode is the plan's, and a token for
+/// another than was asked for is refused (R4).
 public struct FUTContext: Hashable, Sendable {
     public let organization: String?
     public let careTeam: String?

@@ -210,9 +210,9 @@ import Vitals
         }
     }
 
-    @Test("a delivered reading that was wrong is marked so, one request each")
-    func retracted() async throws {
-        try await FUTScene.with { scene in
+    @Test("a delivered reading that was wrong is marked so, one request each", arguments: FUTDestination.Retraction.allCases)
+    func retracted(way: FUTDestination.Retraction) async throws {
+        try await FUTScene.with(retraction: way) { scene in
             try await scene.signInBoth()
             let act = try await scene.saturation(Scene.anna)
             try await scene.running { courier in
@@ -233,7 +233,41 @@ import Vitals
                 try await scene.expect(act, ["delivered", "delivered", "delivered", "delivered"], courier)
             }
             #expect(await scene.stored(Scene.anna).isEmpty)
-            #expect(await scene.state.exchanges.filter { $0.method == "PATCH" && $0.status == 200 }.count == 2)
+            let stored = await scene.state.observations()
+            #expect(stored.count == 2 && stored.allSatisfy(\.isInvalidated))
+            // Each once: the impression's answer does not show the measurement, which is read before anything is sent again.
+            let patches = await scene.state.exchanges.filter { $0.method == "PATCH" && $0.status == 200 }
+            let impressions = await scene.state.exchanges.filter { $0.path.hasSuffix("$set-measurement-validity") }
+            #expect(patches.count == (way == .patch ? 2 : 0))
+            #expect(impressions.map(\.status) == (way == .validity ? [200, 200] : []))
+        }
+    }
+
+    @Test("R4 a plan that tells of another patient holds the channel, is not kept, and sends nothing")
+    func r4_anothersPlan() async throws {
+        try await FUTScene.with { scene in
+            try await scene.signInBoth()
+            await scene.state.set(
+                FUTFaultPlan([FUTFaultRule(.forged("patient"), path: "$get-patient-procedures", times: 1)]))
+            let act = try await scene.pressure(Scene.anna)
+            try await scene.running { courier in
+                try await scene.expectHeld(Scene.anna, .wrongPatient, courier)
+                #expect(try await scene.standing(act) == ["waiting", "waiting"])
+                #expect(try await scene.conditions().map(\.code) == [.wrongPatient])
+                let (anna, bent) = (scene.channel(Scene.anna), scene.channel(Scene.bent))
+                let plans = try await scene.journal.read { tx in (try tx.plans(channel: anna), try tx.plans(channel: bent)) }
+                #expect(plans.0.isEmpty && plans.1.isEmpty)
+                #expect(await scene.state.observations().isEmpty)
+                // A hold on one patient's channel is none on the other's.
+                let spouse = try await scene.pressure(Scene.bent)
+                courier.ring()
+                try await scene.expect(spouse, ["delivered", "held no-request"], courier)
+                // A person looked into it: the plan is fetched anew, and is hers.
+                try await courier.release(receiver: "fut")
+                try await scene.expect(act, ["delivered", "held other-device-group"], courier)
+            }
+            #expect(await scene.stored(Scene.anna) == ["3001 Resolved"])
+            #expect(await scene.stored(Scene.bent) == ["3011 Adhoc"])
         }
     }
 

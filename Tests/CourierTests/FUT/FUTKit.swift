@@ -73,7 +73,8 @@ struct FUTScene: Sendable {
 
     static func with(
         _ settings: (inout Simulator.FUTSettings) -> Void = { _ in }, idle: Duration = .seconds(30 * 86_400),
-        timeout: Duration = .seconds(2), _ body: @Sendable (FUTScene) async throws -> Void
+        timeout: Duration = .seconds(2), retraction: FUTDestination.Retraction = .patch,
+        _ body: @Sendable (FUTScene) async throws -> Void
     ) async throws {
         var own = Simulator.FUTSettings()
         own.deviceInterval = 0
@@ -91,7 +92,7 @@ struct FUTScene: Sendable {
             let scratch = Scratch()
             let scene = try await FUTScene(
                 scratch: scratch, journal: journal(scratch), clock: HubClock(await simulator.state.now), simulator: simulator,
-                endpoints: FUTEndpoints(origin: origin), loop: loop, idle: idle, timeout: timeout)
+                endpoints: FUTEndpoints(origin: origin), loop: loop, idle: idle, timeout: timeout, retraction: retraction)
             try await body(scene)
             group.cancelAll()
         }
@@ -106,7 +107,7 @@ struct FUTScene: Sendable {
 
     private init(
         scratch: Scratch, journal: Journal, clock: HubClock, simulator: FUTSimulator, endpoints: FUTEndpoints, loop: EventLoop,
-        idle: Duration, timeout: Duration
+        idle: Duration, timeout: Duration, retraction: FUTDestination.Retraction = .patch
     ) async throws {
         self.scratch = scratch
         self.journal = journal
@@ -120,7 +121,7 @@ struct FUTScene: Sendable {
         var fut = Destinations.FUTSettings.published()
         fut.services = [
             .patient: endpoints.patient, .careplan: endpoints.carePlan, .measurement: endpoints.measurement,
-            .device: endpoints.device, .task: "\(endpoints.origin)/task/fhir",
+            .device: endpoints.device, .task: endpoints.task,
         ]
         citizens = FUTReceiver(
             .init(
@@ -130,7 +131,8 @@ struct FUTScene: Sendable {
             client: client, journal: journal, clock: clock)
         receiver = Receiver(
             destination: FUTDestination(
-                settings: ReceiverSettings(name: "fut", kind: .fut, baseURL: endpoints.measurement), fut: fut), client: client,
+                settings: ReceiverSettings(name: "fut", kind: .fut, baseURL: endpoints.measurement), fut: fut,
+                retraction: retraction), client: client,
             desks: citizens,
             gateway: GatewayIdentity(
                 systemID: [2, 9, 9, 9, 9, 9, 9, 9], instance: "6f1a1a52-0000-8000-8000-000000000001", softwareVersion: "0"),

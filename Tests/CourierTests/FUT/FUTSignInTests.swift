@@ -77,7 +77,7 @@ import Vitals
             #expect(await scene.state.endSessions(of: "bent") == 1)
             // Whoever asks first hears it: here nobody sends, looks after, or holds a channel.
             let bent = scene.citizens.citizen(Scene.bent)
-            guard case .verdict(.holdChannel(.signInNeeded, _)) = await bent.authorize(target: "") else {
+            guard case .verdict(.holdChannel(.signInNeeded, _)) = await bent.authorize(Self.question, target: "") else {
                 Issue.record("bent's token was taken")
                 return
             }
@@ -86,8 +86,31 @@ import Vitals
             let after = try await scene.reopened()
             #expect(try await after.conditions().map(\.subject) == [bent.channel])
 
-            try await after.citizens.citizen(Scene.anna).signOut()
+            // Signed out, though the realm is out of reach.
+            await scene.state.set(FUTFaultPlan([FUTFaultRule(.status(503), path: "/auth/")]))
+            let anna = after.citizens.citizen(Scene.anna)
+            try await anna.signOut()
             #expect(try await after.conditions().count { $0.code == .signInNeeded } == 2)
+            await scene.state.set(FUTFaultPlan())
+            let later = try await after.reopened()
+            guard
+                case .verdict(.holdChannel(.signInNeeded, _)) = await later.citizens.citizen(Scene.anna).authorize(
+                    Self.question, target: "")
+            else {
+                Issue.record("anna's tokens were not forgotten")
+                return
+            }
+
+            // She moved away: nobody wants her sign-in any more.
+            let now = scene.clock.now().wall
+            try await later.journal.write { tx in
+                for assignment in try tx.assignments() where assignment.patient == Scene.anna {
+                    try tx.endAssignment(id: assignment.id, at: now)
+                }
+            }
+            scene.clock.advance(.seconds(1))
+            for citizen in try await later.citizens.everybody() { try await citizen.lookAfter() }
+            #expect(try await later.conditions().map(\.subject) == [bent.channel])
         }
     }
 
