@@ -42,6 +42,7 @@ run "leak search" python3 Tests/Rigs/leak.py
 run "configuration errors" python3 Tests/Rigs/configerrors.py
 run "FUT: demo and kills" python3 Tests/Rigs/fut.py
 run "PMD, VKP and HelseID: demo" python3 Tests/Rigs/norway.py
+run "relay: hubs and kills" python3 Tests/Rigs/relay.py
 
 if [[ -f Tests/Rigs/systemd.sh ]]; then run "systemd unit" bash Tests/Rigs/systemd.sh; fi
 # A virtual machine with Debian's kernel; the first run builds its image.
