@@ -41,6 +41,7 @@ run "thirty days offline" python3 Tests/Rigs/offline.py
 run "leak search" python3 Tests/Rigs/leak.py
 run "configuration errors" python3 Tests/Rigs/configerrors.py
 run "PMD, VKP and HelseID: demo" python3 Tests/Rigs/norway.py
+run "relay: hubs and kills" python3 Tests/Rigs/relay.py
 
 if [[ -f Tests/Rigs/systemd.sh ]]; then run "systemd unit" bash Tests/Rigs/systemd.sh; fi
 # A virtual machine with Debian's kernel; the first run builds its image.

@@ -49,6 +49,8 @@ public enum Operation: Hashable, Sendable {
     case changeHelseIDKey(receiver: String, change: String)
     /// Says by which identifier a receiver knows a patient; an empty one forgets it.
     case identify(patient: String, receiver: String, identifier: String)
+    /// The hubs of a relay, and when each was heard.
+    case hubs
     /// What receivers were told, or are to be told, of times in which nothing was measured.
     case notices(limit: Int)
     /// A person's word about one whose outcome is not known or that was refused: `told`, `again` or `drop`.

@@ -41,6 +41,7 @@ extension Operation {
         case .helseIDClients: "helseid-clients"
         case .changeHelseIDKey: "change-helseid-key"
         case .identify: "identify"
+        case .hubs: "hubs"
         case .notices: "notices"
         case .decideNotice: "decide-notice"
         case .beginScan: "begin-scan"
@@ -61,7 +62,7 @@ extension Operation {
     public var parameters: JSON {
         switch self {
         case .status, .devices, .declareClock, .rotateKeys, .resetAdapter, .stopCapture, .capture, .deleteCapture, .signIns,
-            .helseIDClients:
+            .helseIDClients, .hubs:
             [:]
         case .device(let name), .forgetDevice(let name): ["name": .string(name)]
         case .deviceLog(let name, let limit): ["name": .string(name), "limit": .integer(limit)]
@@ -211,6 +212,7 @@ extension Operation {
             self = .identify(
                 patient: try parameters.text("patient"), receiver: try parameters.text("receiver"),
                 identifier: try parameters.optionalText("identifier") ?? "")
+        case "hubs": self = .hubs
         case "notices": self = .notices(limit: try parameters.limit())
         case "decide-notice":
             self = .decideNotice(id: try parameters.integer("id"), decision: try parameters.text("decision"))

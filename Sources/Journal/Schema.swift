@@ -147,6 +147,9 @@ enum Schema {
             id INTEGER PRIMARY KEY, channel INTEGER NOT NULL REFERENCES name, slot BLOB NOT NULL UNIQUE, state TEXT NOT NULL,
             starts INTEGER NOT NULL, ends INTEGER NOT NULL, sealed BLOB NOT NULL) STRICT;
         CREATE INDEX notice_channel ON notice (channel, starts);
+        -- A relay's: what a hub's own name of a reading (blind) became, and when each hub was heard last.
+        CREATE TABLE relayed (name BLOB PRIMARY KEY, act INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+        CREATE TABLE hub (id INTEGER PRIMARY KEY REFERENCES name, heard INTEGER NOT NULL) STRICT;
         """
 }
 
@@ -157,4 +160,5 @@ enum NameKind: Int {
     case receiver = 3
     case channel = 4
     case client = 5
+    case hub = 6
 }

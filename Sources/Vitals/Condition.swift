@@ -5,6 +5,7 @@ public struct Condition: Hashable, Sendable {
         case signInEnding = "sign-in-ending"
         case credentialRefused = "credential-refused"
         case identifierNeeded = "identifier-needed"
+        case hubSilent = "hub-silent"
         case receiverHeld = "receiver-held"
         case receiverUnreachable = "receiver-unreachable"
         case quarantine = "quarantine"
@@ -60,6 +61,8 @@ extension Condition.Code {
         case .credentialRefused:
             "`vitalgate helseid` shows the hub's keys: register the public one with the client, then `vitalgate helseid registered`."
         case .identifierNeeded: "Say it with `vitalgate identify`; readings wait and nothing is lost."
+        case .hubSilent:
+            "Ask whether the hub has power and network: its readings are on it or in the devices. It says nothing of whether somebody measured."
         case .receiverHeld:
             "Read the receiver's answer with `vitalgate outbox list`, mend its cause, then `vitalgate outbox retry`."
         case .receiverUnreachable:

@@ -51,7 +51,7 @@ struct MadeUpFiles: FileInspector {
         let own = [
             "system_id", "devices_directory", "file", "max_pages", "script", "certificate_file", "key_file", "proxy", "sent",
             "address", "codes_file", "redirect", "maximum_days", "organisation", "organisation_name", "child_organisation",
-            "parent_organisation", "ca_file",
+            "parent_organisation", "ca_file", "heartbeat_minutes",
         ]
         let uncommented = text.split(separator: "\n", omittingEmptySubsequences: false).map { line -> Substring in
             let body = line.dropFirst(2)
@@ -140,6 +140,50 @@ struct MadeUpFiles: FileInspector {
             return
         }
         #expect(vkp.author == .init(system: VKPSettings.Author.hpr, value: "999999999", name: "Kari Prøve") && !vkp.searches)
+    }
+
+    @Test("a relay has no radio, and the key of an organisation belongs there")
+    func relay() throws {
+        let text = """
+            RADIO
+            [relay]
+            [[relay.hub]]
+            name = "hub-1"
+            silent_minutes = 10
+            [[relay.hub]]
+            name = "hub-2"
+            recipients = ["pmd"]
+            [[receiver]]
+            name = "pmd"
+            kind = "pmd"
+            base = "https://pmd.example"
+            [receiver.helseid]
+            issuer = "https://helseid.example"
+            client = "c"
+            scopes = ["s"]
+            key_holder = "organisation"
+            parent_organisation = "999999204"
+            """
+        let good = Configuration.read(text.replacing("RADIO", with: "").utf8, file: "x")
+        #expect(good.problems == [])
+        let configuration = try #require(good.configuration)
+        #expect(!configuration.bluetooth.isEnabled)
+        let relay = try #require(configuration.relay)
+        #expect(relay.socket == "/run/vitalgate/relay.sock")
+        #expect(
+            relay.hubs == [
+                .init(name: "hub-1", recipients: ["pmd"], silentMinutes: 10),
+                .init(name: "hub-2", recipients: ["pmd"], silentMinutes: 30),
+            ])
+        let radio = Configuration.read(text.replacing("RADIO", with: "[bluetooth]\nenabled = true").utf8, file: "x")
+        #expect(radio.errors.map(\.key) == ["bluetooth.enabled"])
+        let unknown = text.replacing("RADIO", with: "").replacing("[\"pmd\"]", with: "[\"phd\"]")
+        #expect(Configuration.read(unknown.utf8, file: "x").errors.map(\.key) == ["relay.hub[1].recipients"])
+        let twice = text.replacing("RADIO", with: "").replacing("hub-2", with: "hub-1")
+        #expect(Configuration.read(twice.utf8, file: "x").errors.map(\.key) == ["relay.hub"])
+        // On a hub the same key is refused.
+        let home = text.split(separator: "[[receiver]]").last.map { "[[receiver]]" + $0 } ?? ""
+        #expect(Configuration.read(home.utf8, file: "x").errors.map(\.key) == ["receiver[0].helseid.key_holder"])
     }
 
     @Test("a bound of the programme stands in place of the standard one of its quantity")

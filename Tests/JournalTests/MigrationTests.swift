@@ -148,6 +148,8 @@ struct MigrationTests {
         try tx.setClientKeys(["current": "golden"], of: "https://issuer.example hub")
         try tx.setIdentifier("01819540094", of: PatientAlias(rawValue: "patient-1"), at: "pmd")
         try tx.extendWatch(.clock, from: at(1), until: at(7))
+        try tx.heard(hub: "hub-1", at: at(4))
+        try tx.setRelayed("urn:uuid:1", of: "hub-1", act: 2)
         _ = try tx.insertNotice(
             channel: "vkp/0a1b2c3d", patient: PatientAlias(rawValue: "patient-1"), slotID: "slot", slot: ["id": "slot"],
             starts: at(2), ends: at(3))
@@ -211,6 +213,7 @@ struct MigrationTests {
             lines.append("\(keys.text) \(number ?? "none")")
             lines += try tx.watch(.clock, from: at(0), until: at(9)).map { "\($0.lowerBound) \($0.upperBound)" }
             lines += try tx.notices(channel: "vkp/0a1b2c3d").map { "\($0)" }
+            lines.append("\(try tx.hubs()) \(try tx.relayedAct("urn:uuid:1", of: "hub-1") ?? 0)")
         }
         for act in try tx.acts(limit: 99) {
             // A set prints in an order of its own.

@@ -106,7 +106,7 @@ public struct PHDDestination: Destination {
         return R4.TransactionRequest.Entry(fullURL: entry.entry.fullURL, resource: .observation(observation), method: method)
     }
 
-    private static let headers = [
+    static let headers = [
         HTTPHeader("content-type", "application/fhir+json; charset=utf-8"), HTTPHeader("accept", "application/fhir+json"),
     ]
     private static let questionHeaders = [

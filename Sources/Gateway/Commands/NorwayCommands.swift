@@ -122,3 +122,13 @@ struct IdentifyCommand: AsyncParsableCommand {
         "date": "it begins with no date", "synthetic": "it is a synthetic person's, never in production",
     ]
 }
+
+struct HubsCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "hubs", abstract: "Of a relay: the hubs, and when each was heard last.")
+    @OptionGroup var control: ControlOptions
+    func run() async throws {
+        try await control.perform(
+            .hubs, columns: [("HUB", "hub"), ("STATE", "state"), ("HEARD", "heard"), ("RECIPIENTS", "recipients")])
+    }
+}

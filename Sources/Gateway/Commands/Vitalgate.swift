@@ -22,7 +22,8 @@ public struct Vitalgate: AsyncParsableCommand {
                 subcommands: [
                     ScanCommand.self, PairCommand.self, DevicesCommand.self, AssignCommand.self, ReturnCommand.self,
                     ReadingsCommand.self, OutboxCommand.self, SignInCommand.self, PlanCommand.self, EquipmentCommand.self,
-                    HelseIDCommand.self, IdentifyCommand.self, RefusalCommand.self, KeysCommand.self, ClockCommand.self,
+                    HelseIDCommand.self, IdentifyCommand.self, HubsCommand.self, RefusalCommand.self, KeysCommand.self,
+                    ClockCommand.self,
                     AuditCommand.self, BenchCommand.self,
                 ]),
         ])

@@ -17,10 +17,28 @@ public struct Configuration: Hashable, Sendable {
     public var programme = Programme()
     public var receivers: [Receiver] = []
     public var devices: [Device] = []
+    /// `nil` on a hub.
+    public var relay: Relay?
     public var log = Log()
     public var test = Test()
 
     public init() {}
+
+    /// An organisation's service that takes readings from hubs and forwards them with a key of its own.
+    public struct Relay: Hashable, Sendable {
+        /// Where the proxy that checks the hubs' certificates passes their requests on.
+        public var socket: String
+        public var hubs: [Hub]
+
+        public struct Hub: Hashable, Sendable {
+            /// The common name in its certificate.
+            public var name: String
+            /// Who is told of its readings.
+            public var recipients: [String]
+            /// After so long without a word of it, a person is told.
+            public var silentMinutes: Int
+        }
+    }
 
     public struct Hub: Hashable, Sendable {
         /// Where the database lives; the service's `StateDirectory`.
@@ -109,6 +127,8 @@ public struct Configuration: Hashable, Sendable {
         public var maximumActs: Int
         /// In place of the receiver's rounding table, unit by unit.
         public var rounding: [Rounding]
+        /// How often a receiver that is a relay is told that the hub lives; `nil`: never.
+        public var heartbeatMinutes: Int?
         /// Of a receiver of kind `fut`.
         public var fut: FUT?
         /// Of a receiver behind Norway's HelseID.

@@ -105,6 +105,8 @@ extension ConfigurationReader {
                 speaksForMany ? "a client that names its parent organisation each time is no home hub's own" : nil
             }
         let key = section.has("key_holder") ? "key_holder" : speaksForMany && holder == .hub ? "parent_organisation" : "client"
+        // An organisation's own service is where such a key belongs.
+        if isRelay { return }
         switch (why, isAllowed) {
         case (let why?, false):
             section.reject(

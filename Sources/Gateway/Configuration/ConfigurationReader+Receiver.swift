@@ -30,6 +30,11 @@ extension ConfigurationReader {
         let order: Configuration.Receiver.Order = section.word("order") ?? .freshFirst
         // One act that is refused refuses the whole transaction, which then has to be split: few is better than fast.
         let acts = section.integer("maximum_acts", in: 1...50, unit: "(acts)") ?? 1
+        let heartbeat = section.integer("heartbeat_minutes", in: 1...1_440, unit: "(minutes)")
+        if kind != .phd, section.has("heartbeat_minutes") {
+            section.reject(
+                "heartbeat_minutes", why: "only a relay, a receiver of kind \"phd\", listens for it", remedy: "Take it out.")
+        }
         let rounding = section.sections("rounding") { self.rounding($0) }
         let fut = fut(section, kind: kind)
         let norway = norway(section, kind: kind)
@@ -48,7 +53,7 @@ extension ConfigurationReader {
         return Configuration.Receiver(
             name: name, kind: kind, base: base.text, profile: profile, authentication: authentication, caFile: authority,
             certificate: certificate, proxy: proxy, timeouts: timeouts, unknownOutcome: unknown, order: order,
-            maximumActs: acts, rounding: rounding, fut: fut, norway: norway)
+            maximumActs: acts, rounding: rounding, heartbeatMinutes: heartbeat, fut: fut, norway: norway)
     }
 
     /// The keys of a receiver of kind `fut`, which no other may have.

@@ -69,6 +69,8 @@ struct ConfigurationReader {
     let files: (any FileInspector)?
     var catalogue: DeviceCatalogue?
     var catalogueProblems: [Problem] = []
+    /// The file is a relay's: keys of an organisation may live there.
+    var isRelay = false
 
     mutating func read(_ root: Section) -> Configuration {
         var configuration = Configuration()
@@ -78,7 +80,16 @@ struct ConfigurationReader {
         configuration.clock = clock(root.section("clock"))
         configuration.programme = programme(root.section("programme"))
         configuration.bluetooth = bluetooth(root.section("bluetooth"))
+        isRelay = root.has("relay")
         configuration.receivers = root.sections("receiver") { receiver($0) }
+        configuration.relay = relay(root.section("relay"), receivers: configuration.receivers.map(\.name))
+        if isRelay {
+            if root.section("bluetooth").has("enabled"), configuration.bluetooth.isEnabled {
+                root.section("bluetooth").reject(
+                    "enabled", why: "a relay has no radio", remedy: "Take it out: [relay] switches the radio off.")
+            }
+            configuration.bluetooth.isEnabled = false
+        }
         let catalogue = loadedCatalogue(configuration.hub)
         configuration.devices = root.sections("device") { device($0, catalogue: catalogue) }
         configuration.log = log(root.section("log"))
@@ -240,6 +251,29 @@ struct ConfigurationReader {
         }
         section.finish()
         return test
+    }
+
+    // MARK: Relay
+
+    private func relay(_ section: Section, receivers: [String]) -> Configuration.Relay? {
+        let socket = path(section, "socket")
+        let hubs = section.sections("hub") { hub -> Configuration.Relay.Hub? in
+            let name = self.name(hub)
+            let recipients = hub.strings("recipients", expected: "names of receivers") ?? []
+            let silent = hub.integer("silent_minutes", in: 1...10_080, unit: "(minutes)") ?? 30
+            hub.finish()
+            if let unknown = recipients.first(where: { !receivers.contains($0) }) {
+                hub.reject(
+                    "recipients", why: "there is no receiver \"\(unknown)\"",
+                    remedy: "Name one of: \(receivers.joined(separator: ", ")).")
+            }
+            guard let name else { return nil }
+            return .init(name: name, recipients: recipients.isEmpty ? receivers : recipients, silentMinutes: silent)
+        }
+        section.finish()
+        guard isRelay else { return nil }
+        unique(section, "hub", hubs.map(\.name))
+        return .init(socket: socket ?? "/run/vitalgate/relay.sock", hubs: hubs)
     }
 
     // MARK: Devices

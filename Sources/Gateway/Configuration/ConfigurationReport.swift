@@ -46,6 +46,18 @@ extension Configuration {
                 "enabled": .bool(bluetooth.isEnabled), "adapters": .array(bluetooth.adapters.map { .string($0) }),
             ]),
             "receivers": .array(receivers.map(\.json)),
+            "relay": relay.map { relay in
+                .members([
+                    "socket": .string(relay.socket),
+                    "hubs": .array(
+                        relay.hubs.map { hub in
+                            .members([
+                                "name": .string(hub.name), "recipients": .array(hub.recipients.map { .string($0) }),
+                                "silentMinutes": .integer(hub.silentMinutes),
+                            ])
+                        }),
+                ])
+            },
             "devices": .array(
                 devices.map {
                     .members(["name": .string($0.name), "model": .string($0.model.id), "bearer": .string($0.bearer.description)])
@@ -70,6 +82,9 @@ extension Configuration {
                 + ($0.fut?.description ?? $0.norway?.description ?? $0.authentication.description)
         }
         lines += devices.map { "device     \($0.name): \($0.model.id) at \($0.bearer.description)" }
+        if let relay {
+            lines.append("relay      for \(relay.hubs.count) hubs at \(relay.socket)")
+        }
         if receivers.isEmpty { lines.append("receiver   none: readings are kept and wait") }
         return lines
     }
@@ -162,7 +177,7 @@ extension Configuration.Receiver {
                 "totalSeconds": .integer(timeouts.total), "settleSeconds": .integer(timeouts.settle),
             ]),
             "unknownOutcome": .string(unknownOutcome.rawValue), "order": .string(order.rawValue),
-            "maximumActs": .integer(maximumActs),
+            "maximumActs": .integer(maximumActs), "heartbeatMinutes": heartbeatMinutes.map { .integer($0) },
             "signIn": fut.map { fut in
                 .members([
                     "issuer": .string(fut.issuer), "client": .string(fut.client), "way": .string(fut.way.rawValue),

@@ -50,6 +50,18 @@ public struct Daemon: Sendable {
             parts.clockWatch, parts.housekeeping,
             Watchdog(notifier: notifier, loops: parts.loops, journal: parts.journal, logger: logger), control,
         ]
+        services += parts.heartbeats
+        if let relay = configuration.relay {
+            try Directory.make(parentOf: relay.socket, mode: 0o750)
+            services += [
+                HubWatch(relay: relay, journal: parts.journal, clock: parts.clock, logger: logger),
+                RelayServer(
+                    path: relay.socket,
+                    operations: RelayDesk(
+                        relay, journal: parts.journal, courier: parts.courier, desk: parts.operations.desk, gate: parts.gate,
+                        clock: parts.clock, logger: logger), logger: Logger(label: "relay")),
+            ]
+        }
         let group = ServiceGroup(
             configuration: .init(
                 services: services.map { .init(service: $0) },
@@ -78,6 +90,9 @@ struct DaemonParts {
     let log: DeviceLog
     let citizens: Citizens
     let absences: AbsenceWatch
+    let heartbeats: [Heartbeat]
+    let gate: IntakeGate
+    let clock: any Vitals.Clock
     let operations: Operations
     let clockWatch: ClockWatch
     let housekeeping: Housekeeping
@@ -110,6 +125,13 @@ struct DaemonParts {
             if case .commitRefused(_, _, isFull: true) = event { alarm.ring() }
         }
         let gate = IntakeGate()
+        self.gate = gate
+        self.clock = clock
+        heartbeats = receivers.compactMap { receiver in
+            configuration.receivers.first { $0.name == receiver.name }?.heartbeatMinutes.flatMap {
+                Heartbeat(receiver, every: .seconds($0 * 60), clock: clock)
+            }
+        }
         let roster = Roster(
             journal: journal, intake: intake, catalogue: catalogue, loop: radio, gate: gate, logger: logger)
         try await Self.prepare(journal, configuration: configuration, clock: clock)
@@ -167,6 +189,7 @@ struct DaemonParts {
             journal: journal, courier: courier, desk: intake.desk, roster: roster, radio: self.radio,
             technician: self.technician, capture: capture, log: log, citizens: citizens,
             helseIDs: receivers.compactMap { $0.desks as? HelseIDReceiver },
+            hubs: configuration.relay?.hubs ?? [],
             asked: configuration.receivers.filter { $0.kind == .vkp }.map(\.name), alarm: alarm, catalogue: catalogue,
             clock: clock, zone: zone)
         loops = [radio] + receiverLoops

@@ -111,6 +111,23 @@ extension Operations {
         return .success(.members(["warnings": .array(warnings.map { .string($0) }), "forgotten": stored.isEmpty ? true : nil]))
     }
 
+    // MARK: Hubs of a relay
+
+    func hubsStanding() async throws(JournalError) -> JSON {
+        let heard = try await journal.read { tx in try tx.hubs() }
+        let now = clock.now().wall
+        return .array(
+            hubs.map { hub in
+                let last = heard[hub.name]
+                let isSilent = last.map { now - $0 > .seconds(hub.silentMinutes * 60) } ?? true
+                return .members([
+                    "hub": .string(hub.name), "heard": last.map { .string("\($0)") },
+                    "state": .string(last == nil ? "never-heard" : isSilent ? "silent" : "heard"),
+                    "recipients": .string(hub.recipients.joined(separator: ",")),
+                ])
+            })
+    }
+
     // MARK: Not reported
 
     func notices(_ limit: Int) async throws(JournalError) -> JSON {

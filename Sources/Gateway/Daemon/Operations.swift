@@ -21,6 +21,8 @@ struct Operations: HubOperations {
     let citizens: Citizens
     /// Receivers behind HelseID.
     let helseIDs: [HelseIDReceiver]
+    /// Of a relay.
+    let hubs: [Configuration.Relay.Hub]
     /// Receivers that get nothing unless an assignment names them: what goes to a journal is decided one by one.
     let asked: [String]
     let alarm: SpaceAlarm
@@ -99,6 +101,7 @@ struct Operations: HubOperations {
         case .equipment(let receiver, let patient): return try await equipment(receiver, patient)
         case .helseIDClients: return .success(try await helseIDClients())
         case .changeHelseIDKey(let receiver, let change): return try await changeHelseIDKey(receiver, change, actor)
+        case .hubs: return .success(try await hubsStanding())
         case .notices(let limit): return .success(try await notices(limit))
         case .decideNotice(let id, let decision): return try await decideNotice(Int64(id), decision, actor)
         case .identify(let patient, let receiver, let identifier):
