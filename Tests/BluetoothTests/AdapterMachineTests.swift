@@ -215,6 +215,47 @@ import Vitals
         #expect(kernel.sent == [.removeDevice(0, cuff), .unpair(0, cuff, disconnect: true)])
     }
 
+    @Test func aForgottenDeviceIsNotTakenFromUnderItsNewPairing() {
+        var kernel = ready([known()])
+        kernel.take(kernel.machine.serve([], at: kernel.now))
+        kernel.take(kernel.machine.pair(.init(address: cuff, ioCapability: .noInputNoOutput), at: kernel.now))
+        kernel.forget()
+        kernel.pass(.seconds(30))
+        #expect(!kernel.opcodes.contains(.removeDevice) && !kernel.opcodes.contains(.unpair))
+        kernel.take(kernel.machine.bondStored(known(), at: kernel.now))
+        kernel.pass(.seconds(3_600))
+        #expect(!kernel.opcodes.contains(.removeDevice) && !kernel.opcodes.contains(.unpair))
+    }
+
+    @Test func noTimeIsAskedForThatIsOverAndChangesNothing() throws {
+        func rested(_ device: KnownDevice) -> ScriptedKernel {
+            var kernel = ready([device])
+            kernel.tell(.deviceConnected(index: 0, device.address, flags: 0, data: []))
+            kernel.tell(.deviceDisconnected(index: 0, device.address, .remote))
+            return kernel
+        }
+        // Held while its rest runs out.
+        var kernel = rested(known())
+        kernel.take(kernel.machine.hold(true, at: kernel.now))
+        kernel.forget()
+        kernel.pass(.seconds(60))
+        #expect(kernel.wake == nil)
+        // Another is paired meanwhile, and one that left waits for its removal.
+        kernel = rested(known())
+        kernel.take(kernel.machine.pair(.init(address: stranger, ioCapability: .noInputNoOutput), at: kernel.now))
+        kernel.take(kernel.machine.serve([], at: kernel.now))
+        kernel.forget()
+        kernel.pass(.seconds(30))
+        #expect(try #require(kernel.wake) > kernel.now)
+        // Classic is dialled, not listed.
+        var oximeter = known()
+        oximeter.address = try #require(DeviceAddress("00:1C:05:00:00:09/classic"))
+        kernel = rested(oximeter)
+        kernel.forget()
+        kernel.pass(.seconds(60))
+        #expect(kernel.wake == nil)
+    }
+
     @Test func aDeviceThatComesBackBeforeItWasRemovedStays() {
         var kernel = ready([known()])
         kernel.take(kernel.machine.serve([], at: kernel.now))

@@ -25,6 +25,7 @@ struct ScriptedKernel {
     mutating func forget() {
         sent.removeAll()
         reports.removeAll()
+        wake = nil
     }
 
     mutating func take(_ actions: [AdapterMachine.Action]) {

@@ -234,6 +234,7 @@ public struct AdapterMachine: Sendable {
         now = time
         // Its first session runs on the link of the pairing, where LE made one; it is listed when that has ended.
         known[device.address] = Entry(device: device, connection: pairingConnection, session: pairingConnection)
+        leaving[device.address] = nil
         closeWindow()
         return taken()
     }
@@ -355,10 +356,8 @@ public struct AdapterMachine: Sendable {
             actions.append(.report(.unanswered(flight.command.command.opcode)))
         }
         if let since = pairingSince, now >= since + PairingWindow.limit { perform(window?.timedOut() ?? []) }
-        if state == .ready {
-            removeLeft()
-            listAll()
-        }
+        removeLeft()
+        listAll()
         return taken()
     }
 
@@ -455,16 +454,22 @@ public struct AdapterMachine: Sendable {
 
     /// Puts every device on the kernel's list whose rest is over.
     private mutating func listAll() {
-        guard state == .ready, !isHeld, window == nil else { return }
-        for (address, entry) in known.sorted(by: { $0.key.description < $1.key.description }) {
-            // Classic has no auto-connect: such a device is dialled.
-            guard address.kind != .classic, !entry.isListed, !entry.isBondLost, entry.session == nil else { continue }
-            guard entry.connection == nil, !entry.device.keys.isEmpty || entry.device.demands <= .none else { continue }
+        guard mayList else { return }
+        for (address, entry) in known.sorted(by: { $0.key.description < $1.key.description }) where isToBeListed(address, entry) {
             if let until = entry.restsUntil, now < until { continue }
             known[address]?.isListed = true
             known[address]?.restsUntil = nil
             enqueue(.addDevice(index, address, action: .autoConnect), listing: address)
         }
+    }
+
+    private var mayList: Bool { state == .ready && !isHeld && window == nil }
+
+    /// Whether the device is to be on the list, now or when its rest is over.
+    private func isToBeListed(_ address: DeviceAddress, _ entry: Entry) -> Bool {
+        // Classic has no auto-connect: such a device is dialled.
+        address.kind != .classic && !entry.isListed && !entry.isBondLost && entry.session == nil && entry.connection == nil
+            && (!entry.device.keys.isEmpty || entry.device.demands <= .none)
     }
 
     /// The device is listened for, and not connected to; a connect under way goes on.
@@ -474,8 +479,12 @@ public struct AdapterMachine: Sendable {
         enqueue(.addDevice(index, address, action: .scan))
     }
 
+    /// One that left may be the one that is paired again: it is not taken from under the window.
+    private var mayRemove: Bool { state == .ready && window == nil }
+
     /// Removes those that left, once no connect to them can be in the making.
     private mutating func removeLeft() {
+        guard mayRemove else { return }
         for (address, due) in leaving.sorted(by: { $0.key.description < $1.key.description }) where now >= due {
             leaving[address] = nil
             if address.kind != .classic { enqueue(.removeDevice(index, address)) }
@@ -645,11 +654,9 @@ public struct AdapterMachine: Sendable {
     private mutating func taken() -> [Action] {
         let answer = inFlight.map { $0.since + Self.answer }
         let pairing = pairingSince.map { $0 + PairingWindow.limit }
-        let rests =
-            state == .ready
-            ? known.values.filter { $0.session == nil && $0.connection == nil && !$0.isBondLost && !$0.isListed }.compactMap(
-                \.restsUntil) : []
-        let departures = state == .ready ? leaving.values.map { $0 } : []
+        // Only what the timer then does: a time that is over and changes nothing would be asked for without end.
+        let rests = mayList ? known.filter { isToBeListed($0.key, $0.value) }.compactMap(\.value.restsUntil) : []
+        let departures = mayRemove ? Array(leaving.values) : []
         if let wake = ([answer, pairing].compactMap { $0 } + rests + departures).min() { actions.append(.wake(at: wake)) }
         defer { actions.removeAll() }
         return actions
